@@ -1,0 +1,34 @@
+# Every target does its own set-up: all it needs is Python 3.10 or later, as $(PYTHON).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check docs clean
+
+help:  ## Say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY)  ## Transfer learning on real photographs, from compressed features
+	$(BIN)/hapistore demo
+
+test: $(READY)  ## All tests
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## Lint, types, and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/house
+
+docs: $(READY)  ## Regenerate what is generated: the CLI reference
+	$(BIN)/python -m tests.docs.cli_reference > docs/cli.md
+
+clean:  ## Remove the environment and the demo's data
+	rm -rf $(VENV) hapistore-data build ./*.egg-info
+
+$(READY): setup.py constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("hapistore needs Python 3.10 or later, this is " + sys.version) if sys.version_info < (3, 10) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,images,demo,serve,dev]'
+	@touch $@

@@ -1,0 +1,47 @@
+"""The hapistore format: what the bytes of a store mean. Knows numpy and Arrow; no torch, no engine.
+
+The specification beside this package (``format/*.md``) is the reference; this is one implementation.
+"""
+
+from .annotations import SUBSETS, AnnotationShard, write_annotations
+from .codecs import Codec, codec_names, get_codec
+from .digests import file_digest, is_digest, record_digest, shard_digest
+from .errors import DamagedError, FormatError, HapistoreError
+from .feature_shard import FeatureHeader, FeatureShardReader, write_feature_shard
+from .image_shard import ImageRecord, ImageShardReader, write_image_shard
+from .recipe import Recipe
+from .sealed_json import read_sealed_json, write_sealed_json
+from .version import DatasetVersion, ShardRef
+from .weights import read_weights, write_weights
+
+FORMAT_VERSION = 1
+
+__all__ = [
+    "FORMAT_VERSION",
+    "SUBSETS",
+    "AnnotationShard",
+    "Codec",
+    "DamagedError",
+    "DatasetVersion",
+    "FeatureHeader",
+    "FeatureShardReader",
+    "FormatError",
+    "HapistoreError",
+    "ImageRecord",
+    "ImageShardReader",
+    "Recipe",
+    "ShardRef",
+    "codec_names",
+    "file_digest",
+    "get_codec",
+    "is_digest",
+    "read_sealed_json",
+    "read_weights",
+    "record_digest",
+    "shard_digest",
+    "write_annotations",
+    "write_feature_shard",
+    "write_image_shard",
+    "write_sealed_json",
+    "write_weights",
+]

@@ -1,0 +1,63 @@
+"""Annotation shards: what is said of a shard's records and may change, one row a record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .errors import FormatError
+from .sealed_arrow import SealedFile, SealedWriter
+
+SUBSETS = ("train", "val", "test")
+RESERVED = ("key", "label", "subset", "dropped")
+_ROWS_PER_BLOCK = 65_536
+_META_KEY = b"hapistore.annotations"
+
+
+def write_annotations(table: pa.Table) -> memoryview:
+    """Serialise one shard's annotations.
+
+    Args:
+        table: columns ``key`` (string, unique), ``label`` (string, int64, double or null),
+            ``subset`` (string: train, val, test or null), ``dropped`` (bool), then metadata columns.
+    """
+    if table.column_names[: len(RESERVED)] != list(RESERVED):
+        raise ValueError(f"annotations begin with the columns {RESERVED}, found {table.column_names}")
+    meta = json.dumps({"format": 1, "rows": table.num_rows}, separators=(",", ":"))
+    schema = table.schema.with_metadata({_META_KEY: meta})
+    writer = SealedWriter(schema)
+    for batch in table.cast(schema).combine_chunks().to_batches(max_chunksize=_ROWS_PER_BLOCK):
+        writer.write(batch)
+    return writer.finish()
+
+
+class AnnotationShard:
+    """Annotations of one image shard, checked on opening.
+
+    Raises:
+        DamagedError: a checksum does not match.
+        FormatError: ``bad-annotations``.
+    """
+
+    def __init__(self, data: bytes | memoryview, *, where: str) -> None:
+        sealed = SealedFile(data, where=where)
+        if sealed.schema.names[: len(RESERVED)] != list(RESERVED):
+            raise FormatError("bad-annotations", f"its columns begin {sealed.schema.names[:4]}", where=where)
+        blocks = [sealed.block(i) for i in range(sealed.num_blocks)]
+        self.table = pa.Table.from_batches(blocks).replace_schema_metadata(None)
+
+    @property
+    def rows(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def live_rows(self) -> int:
+        """Rows that are not dropped."""
+        return self.rows - int(pc.sum(self.table["dropped"]).as_py() or 0)
+
+    def columns(self) -> dict[str, Any]:
+        """Arrow types of the columns by name."""
+        return {field.name: str(field.type) for field in self.table.schema}

@@ -1,0 +1,158 @@
+"""Quantisers: float32 features to a stored dtype and back.
+
+A quantiser may learn parameters from all rows of a shard (``fit``); they are stored once a shard.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ..errors import FormatError
+from . import kernels
+from .axes import ChannelAxes
+
+Params = tuple[np.ndarray, ...]
+
+
+class Quantiser(Protocol):
+    """One way to store a float32.
+
+    Thread-safe and stateless. ``axes`` describes one row; ``n`` counts rows.
+    """
+
+    name: str
+    dtype: np.dtype
+    lossless: bool
+
+    def fit(self, features: np.ndarray, axes: ChannelAxes) -> Params:
+        """Learn parameters from a shard's features, float32 [n, *shape].
+
+        Raises:
+            FormatError: ``not-finite`` or ``out-of-range``, naming the row.
+        """
+
+    def quantise(self, features: np.ndarray, axes: ChannelAxes, params: Params) -> np.ndarray:
+        """float32 [n, *shape] to stored values of the same shape."""
+
+    def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
+        """Rows ``rows`` (int64 [k]) of ``stored`` [n, *shape] into ``out``, float32 [k, *shape]."""
+
+    def pack(self, params: Params) -> bytes:
+        """Parameters as bytes."""
+
+    def unpack(self, data: bytes, axes: ChannelAxes, *, where: str) -> Params:
+        """Parameters from bytes.
+
+        Raises:
+            FormatError: ``bad-params``.
+        """
+
+
+class _Float:
+    """Values kept as a float type, without parameters."""
+
+    def __init__(self, name: str, dtype: type[np.floating], *, lossless: bool) -> None:
+        self.name = name
+        self.dtype = np.dtype(dtype).newbyteorder("<")
+        self.lossless = lossless
+
+    def fit(self, features: np.ndarray, axes: ChannelAxes) -> Params:
+        if not self.lossless:
+            limit = np.finfo(self.dtype).max
+            for row, values in enumerate(features):
+                extreme = np.abs(values).max(initial=0)
+                if not extreme <= limit:  # also where it is NaN
+                    raise _unstorable(row, float(extreme), self.name)
+        return ()
+
+    def quantise(self, features: np.ndarray, axes: ChannelAxes, params: Params) -> np.ndarray:
+        return np.ascontiguousarray(features, dtype=self.dtype)
+
+    def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
+        if stored.dtype == out.dtype:
+            np.take(stored, rows, axis=0, out=out)
+        else:
+            out[...] = stored[rows]
+
+    def pack(self, params: Params) -> bytes:
+        return b""
+
+    def unpack(self, data: bytes, axes: ChannelAxes, *, where: str) -> Params:
+        if data:
+            raise FormatError("bad-params", f"codec {self.name} takes no parameters", where=where)
+        return ()
+
+
+class _UInt8PerChannel:
+    """8 bits per channel: value = zero + scale × code, scale and zero per channel and shard.
+
+    ``zero`` is the channel's minimum. ``scale`` is (max − min) / 255 rounded up to bfloat16: half the
+    bytes, and no code beyond 255. For a channel spanning [min, max] the error of a value is at most
+    (max − min) / 500 + 2**-22 × max(\\|min\\|, \\|max\\|); a constant channel is exact.
+    """
+
+    name = "u8c"
+    dtype = np.dtype(np.uint8)
+    lossless = False
+
+    def fit(self, features: np.ndarray, axes: ChannelAxes) -> Params:
+        low = np.empty(axes.channels, np.float32)
+        high = np.empty(axes.channels, np.float32)
+        bad = kernels.channel_range(axes.view(features), low, high)
+        if bad >= 0:
+            row = bad // axes.outer
+            values = features[row]
+            raise _unstorable(row, float(values[~np.isfinite(values)].flat[0]), self.name)
+        span = high.astype(np.float64) - low
+        if span.max(initial=0) > np.finfo(np.float32).max / 4:
+            raise FormatError("out-of-range", f"a channel spans {span.max():.3g}, too far for codec {self.name}")
+        return _round_up_to_bfloat16(span / 255), low
+
+    def quantise(self, features: np.ndarray, axes: ChannelAxes, params: Params) -> np.ndarray:
+        stored = np.empty(features.shape, np.uint8)
+        scale, zero = params
+        kernels.quantise(axes.view(features), scale, zero, axes.view(stored))
+        return stored
+
+    def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(stored):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(stored)}")
+        scale, zero = params
+        kernels.gather_dequantise(axes.view(stored), rows, axes.outer, scale, zero, axes.view(out))
+
+    def pack(self, params: Params) -> bytes:
+        scale, zero = params
+        return (scale.view(np.uint32) >> 16).astype("<u2").tobytes() + zero.astype("<f4").tobytes()
+
+    def unpack(self, data: bytes, axes: ChannelAxes, *, where: str) -> Params:
+        if len(data) != 6 * axes.channels:
+            raise FormatError("bad-params", f"{len(data)} bytes, expected {6 * axes.channels}", where=where)
+        scale = (np.frombuffer(data, "<u2", axes.channels).astype(np.uint32) << 16).view(np.float32)
+        zero = np.frombuffer(data, "<f4", axes.channels, 2 * axes.channels).astype(np.float32)
+        if not (np.isfinite(scale).all() and np.isfinite(zero).all() and (scale >= 0).all()):
+            raise FormatError("bad-params", "a scale or zero is no finite number", where=where)
+        return scale, zero
+
+
+def _round_up_to_bfloat16(values: np.ndarray) -> np.ndarray:
+    """The smallest bfloat16 (as float32) not below each value, float64 and ≥ 0."""
+    single = values.astype(np.float32)
+    single = np.where(single < values, np.nextafter(single, np.float32(np.inf)), single)
+    bits = single.view(np.uint32).astype(np.uint64)
+    return ((bits + 0xFFFF) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
+def _unstorable(row: int, value: float, codec: str) -> FormatError:
+    code = "out-of-range" if np.isfinite(value) else "not-finite"
+    return FormatError(code, f"row {row} holds {value}, which codec {codec} cannot store; choose f32 or f32+zstd")
+
+
+QUANTISERS: dict[str, Quantiser] = {
+    "f32": _Float("f32", np.float32, lossless=True),
+    "f16": _Float("f16", np.float16, lossless=False),
+    "u8c": _UInt8PerChannel(),
+}
+"""By name. ``f32`` is exact (NaN and Inf included); ``f16`` rounds to nearest even: the error of x is at most
+max(2**-11 × |x|, 2**-25); for ``u8c`` see its class."""

@@ -1,0 +1,203 @@
+"""Feature shards: the features of one image shard, same rows, same order."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .codecs.axes import ChannelAxes
+from .codecs.codec import Codec, get_codec
+from .codecs.compressors import COMPRESSORS
+from .codecs.quantisers import Params
+from .digests import is_digest
+from .errors import FormatError
+from .sealed_arrow import SealedFile, SealedWriter
+from .sealed_json import check_format, take
+
+_META_KEY = b"hapistore.features"
+_PARAMS_KEY = "hapistore.params"
+_PROVENANCE_KEY = "hapistore.provenance"
+# A block decodes on its own: large enough for a compressor to learn, small enough to decode for a few rows.
+_BLOCK_ROWS = 1024
+_BLOCK_BYTES = 8 << 20
+# A reader allocates what a header claims; a shard decoded may not be larger than this.
+MAX_DECODED_BYTES = 64 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureHeader:
+    """What a feature shard says of itself.
+
+    Attributes:
+        recipe: recipe digest; ``images``: digest of the image shard; ``codec``: spec string.
+        rows: how many; ``shape``: of one row.
+    """
+
+    recipe: str
+    images: str
+    codec: str
+    rows: int
+    shape: tuple[int, ...]
+
+    def to_json(self) -> str:
+        return json.dumps({"format": 1, **asdict(self)}, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: bytes, *, where: str) -> FeatureHeader:
+        """Read and check a header, before anything is allocated for it.
+
+        Raises:
+            FormatError: ``bad-features``, ``bad-field``, ``too-large`` or ``unsupported-version``.
+        """
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise FormatError("bad-features", f"its description is no JSON: {error}", where=where) from error
+        if not isinstance(value, dict):
+            raise FormatError("bad-features", "its description is no JSON object", where=where)
+        check_format(value, 1, where=where)
+        shape = take(value, "shape", list, where=where)
+        if not (1 <= len(shape) <= 4 and all(isinstance(side, int) and 0 < side < 1 << 31 for side in shape)):
+            raise FormatError("bad-field", f"its shape is {shape!r:.80}", where=where)
+        header = cls(
+            recipe=take(value, "recipe", str, where=where),
+            images=take(value, "images", str, where=where),
+            codec=take(value, "codec", str, where=where),
+            rows=take(value, "rows", int, where=where),
+            shape=tuple(shape),
+        )
+        if header.rows < 1 or not (is_digest(header.recipe) and is_digest(header.images)):
+            raise FormatError("bad-field", "its rows, recipe or image shard are impossible", where=where)
+        if header.rows * math.prod(shape) * 4 > MAX_DECODED_BYTES:
+            raise FormatError("too-large", f"{header.rows} rows of {shape} exceed {MAX_DECODED_BYTES} B", where=where)
+        return header
+
+
+def write_feature_shard(
+    features: np.ndarray, *, codec: str, recipe: str, images: str, provenance: dict[str, Any]
+) -> memoryview:
+    """Encode and serialise a shard's features.
+
+    Args:
+        features: float32 [rows, *shape].
+        provenance: executor, device, versions; for people.
+
+    Raises:
+        FormatError: ``not-finite`` or ``out-of-range``, naming the row, where the codec cannot store a value.
+    """
+    header = FeatureHeader(
+        recipe=recipe, images=images, codec=codec, rows=len(features), shape=tuple(features.shape[1:])
+    )
+    method = get_codec(codec)
+    params = method.quantiser.fit(features, ChannelAxes.of(header.shape))
+    schema = _schema(header, method)
+    writer = SealedWriter(schema)
+    for start, stop in _block_spans(header, method):
+        block = method.encode(features[start:stop], params)
+        writer.write(_record_batch(block, stop - start, schema))
+    packed = COMPRESSORS["zstd"].compress(np.frombuffer(method.quantiser.pack(params), np.uint8))
+    extra = {
+        _PARAMS_KEY: base64.b64encode(packed).decode("ascii"),
+        _PROVENANCE_KEY: json.dumps(provenance, sort_keys=True, separators=(",", ":")),
+    }
+    return writer.finish(extra)
+
+
+def _schema(header: FeatureHeader, method: Codec) -> pa.Schema:
+    if method.compressor is None:
+        tensor = pa.fixed_shape_tensor(pa.from_numpy_dtype(method.quantiser.dtype), list(header.shape))
+        fields = [pa.field("features", tensor, nullable=False)]
+    else:
+        fields = [pa.field("rows", pa.int32(), nullable=False), pa.field("block", pa.binary(), nullable=False)]
+    return pa.schema(fields, metadata={_META_KEY: header.to_json()})
+
+
+def _block_spans(header: FeatureHeader, method: Codec) -> Iterator[tuple[int, int]]:
+    row_bytes = math.prod(header.shape) * method.quantiser.dtype.itemsize
+    step = max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // row_bytes))
+    for start in range(0, header.rows, step):
+        yield start, min(start + step, header.rows)
+
+
+def _record_batch(block: bytes | np.ndarray, rows: int, schema: pa.Schema) -> pa.RecordBatch:
+    if isinstance(block, bytes):
+        return pa.record_batch([pa.array([rows], pa.int32()), pa.array([block], pa.binary())], schema=schema)
+    storage = pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1)), block[0].size)
+    return pa.record_batch([pa.ExtensionArray.from_storage(schema.field(0).type, storage)], schema=schema)
+
+
+class FeatureShardReader:
+    """One feature shard, every byte of it checked on opening.
+
+    Args:
+        data: the file's bytes; referenced, not copied.
+
+    Raises:
+        DamagedError: a checksum does not match.
+        FormatError: it is no feature shard that this version reads.
+    """
+
+    def __init__(self, data: bytes | memoryview | pa.Buffer, *, where: str) -> None:
+        self.where = where
+        self._sealed = SealedFile(data, where=where)
+        self.header = FeatureHeader.parse((self._sealed.schema.metadata or {}).get(_META_KEY, b""), where=where)
+        self.codec = get_codec(self.header.codec)
+        self._axes = ChannelAxes.of(self.header.shape)
+        if not self._sealed.schema.remove_metadata().equals(_schema(self.header, self.codec).remove_metadata()):
+            raise FormatError("bad-features", "its columns are not those of its codec", where=where)
+        self.params = self._read_params()
+        self.provenance: dict[str, Any] = json.loads(self._sealed.extra.get(_PROVENANCE_KEY, "{}"))
+
+    def __len__(self) -> int:
+        return self.header.rows
+
+    def stored(self) -> np.ndarray:
+        """All rows as stored: [rows, *shape] in the quantiser's dtype, decompressed but not dequantised.
+
+        Raises:
+            FormatError: ``bad-block`` or ``bad-features``.
+        """
+        blocks = [self._stored_block(i) for i in range(self._sealed.num_blocks)]
+        if sum(map(len, blocks)) != self.header.rows:
+            raise FormatError("bad-features", "its blocks do not add up to its rows", where=self.where)
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+    def gather(self, stored: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+        """Rows of what ``stored`` returned, as float32, into ``out`` [k, *shape]. ``rows`` is int64 [k]."""
+        self.codec.quantiser.gather(stored, rows, self._axes, self.params, out)
+
+    def features(self) -> np.ndarray:
+        """All rows as float32 [rows, *shape]."""
+        out = np.empty((self.header.rows, *self.header.shape), np.float32)
+        self.gather(self.stored(), np.arange(self.header.rows), out)
+        return out
+
+    def _stored_block(self, number: int) -> np.ndarray:
+        batch = self._sealed.block(number)
+        if self.codec.compressor is None:
+            values = batch.column(0).storage.flatten().to_numpy(zero_copy_only=True)
+            return values.reshape(batch.num_rows, *self.header.shape)
+        if batch.num_rows != 1 or not 1 <= batch.column(0)[0].as_py() <= self.header.rows:
+            raise FormatError("bad-block", f"block {number} claims an impossible number of rows", where=self.where)
+        rows = batch.column(0)[0].as_py()
+        return self.codec.decode(memoryview(batch.column(1)[0].as_buffer()), rows, self.header.shape, where=self.where)
+
+    def _read_params(self) -> Params:
+        try:
+            packed = base64.b64decode(self._sealed.extra.get(_PARAMS_KEY, ""), validate=True)
+        except ValueError as error:
+            raise FormatError("bad-params", "its parameters are no base64", where=self.where) from error
+        size = len(self.codec.quantiser.pack(self.params_template()))
+        data = COMPRESSORS["zstd"].decompress(memoryview(packed), size, self.where)
+        return self.codec.quantiser.unpack(data, self._axes, where=self.where)
+
+    def params_template(self) -> Params:
+        """Parameters of the right size, to learn how many bytes the stored ones must have."""
+        return self.codec.quantiser.fit(np.zeros((1, *self.header.shape), np.float32), self._axes)

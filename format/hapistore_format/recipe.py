@@ -1,0 +1,90 @@
+"""Recipes: all that decides a feature's value, in a canonical form that is hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .digests import is_digest
+from .errors import DamagedError, FormatError
+from .sealed_json import canonical_json, check_format, read_sealed_json, take, write_sealed_json
+
+PRECISIONS = {"f32": 1e-4}
+"""Precision → how far features of one recipe may differ between executors, relative to a feature's largest value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is computed. Executor, device and library versions are provenance and not part of it.
+
+    Attributes:
+        architecture: canonical name of the network, e.g. ``efficientnet_lite0``.
+        weights: digest of the frozen weights file.
+        program: digest of the prefix as a program, for networks that have no well-known name.
+        cut: name of the cut.
+        preprocess: preprocessing, decoder included, as plain JSON.
+        precision: ``f32``.
+        shape: of one image's features, without the row axis.
+        notes: for people (where the weights come from); not hashed.
+    """
+
+    architecture: str
+    weights: str
+    program: str | None = None
+    cut: str
+    preprocess: dict[str, Any]
+    precision: str = "f32"
+    shape: tuple[int, ...]
+    notes: dict[str, str] = field(default_factory=dict, compare=False)
+
+    def _hashed(self) -> dict[str, Any]:
+        value = asdict(self)
+        del value["notes"]
+        return value
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of every attribute but ``notes``."""
+        return hashlib.sha256(canonical_json(self._hashed())).hexdigest()
+
+    def serialise(self) -> bytes:
+        """The recipe file."""
+        return write_sealed_json({"format": 1, "recipe": self._hashed(), "notes": self.notes})
+
+    @classmethod
+    def parse(cls, data: bytes | memoryview, *, where: str) -> Recipe:
+        """Read a recipe file.
+
+        Raises:
+            DamagedError: its hash does not match.
+            FormatError: it is not what the format allows.
+        """
+        value = read_sealed_json(data, where=where)
+        check_format(value, 1, where=where)
+        body = take(value, "recipe", dict, where=where)
+        shape = take(body, "shape", list, where=where)
+        if not all(isinstance(side, int) and 0 < side < 1 << 31 for side in shape) or not 1 <= len(shape) <= 4:
+            raise FormatError("bad-field", f"shape is {shape!r:.80}, expected 1 to 4 positive numbers", where=where)
+        recipe = cls(
+            architecture=take(body, "architecture", str, where=where),
+            weights=take(body, "weights", str, where=where),
+            program=take(body, "program", (str, type(None)), where=where),
+            cut=take(body, "cut", str, where=where),
+            preprocess=take(body, "preprocess", dict, where=where),
+            precision=take(body, "precision", str, where=where),
+            shape=tuple(shape),
+            notes=take(value, "notes", dict, where=where),
+        )
+        if not is_digest(recipe.weights) or recipe.precision not in PRECISIONS:
+            raise FormatError("bad-field", "its weights or precision are none that a recipe may have", where=where)
+        return recipe
+
+    def check_name(self, name: str, *, where: str) -> None:
+        """Compare the recipe with the digest it is stored under.
+
+        Raises:
+            DamagedError: ``bad-digest``.
+        """
+        if self.digest != name:
+            raise DamagedError("bad-digest", f"it is recipe {self.digest[:12]}, not the one named", where=where)

@@ -1,0 +1,193 @@
+"""Sealed Arrow: an Arrow IPC file whose last record batch, of no rows, carries the hash of the file.
+
+Any Arrow tool opens it as it is. The hash is of two levels, a small hash tree, so that a reader of
+part of the file can check just that part::
+
+    block 0  magic, schema, first record batch        ─┐
+    block 1  record batch: metadata, body, padding     ├─ XXH3-128 of each, listed in the index
+    …                                                 ─┘
+    tail     index batch, end of stream, Arrow footer ─── SHA-256 (the seal), in the index
+
+Blocks and tail are all the bytes there are, so no bit is outside. The index is found from its own
+marker, and everything is checked before Arrow's parser sees any of it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+
+from .errors import DamagedError, FormatError
+from .seal import BLANK, check_seal, compute_seal
+
+_MARKER = b"hapistore-seal/1:"
+_INDEX_KEY = "hapistore.index"
+_SEAL_FIELD = b'"sha256":"'
+MAX_INDEX_BYTES = 256 << 20
+
+
+class SealedWriter:
+    """Builds one sealed Arrow file in memory, a block (record batch) at a time."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._sink = io.BytesIO()
+        self._writer = pa.ipc.new_file(pa.PythonFile(self._sink, mode="w"), schema)
+        self._ends: list[int] = []
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add one block."""
+        self._writer.write_batch(batch)
+        self._ends.append(self._sink.tell())
+
+    def finish(self, extra: dict[str, str] | None = None) -> memoryview:
+        """Write the index and the footer; returns the file's bytes.
+
+        Args:
+            extra: further key/value pairs for the index batch.
+        """
+        if not self._ends:
+            raise ValueError("a sealed Arrow file has at least one block")
+        whole = self._sink.getbuffer()
+        spans = _checksums(whole, self._ends)
+        del whole  # an exported buffer would forbid the sink to grow
+        index = json.dumps({"blocks": spans, "sha256": BLANK.decode()}, separators=(",", ":"))
+        metadata = {**(extra or {}), _INDEX_KEY: _MARKER.decode() + index}
+        empty = pa.RecordBatch.from_pylist([], schema=self._schema)
+        self._writer.write_batch(empty, custom_metadata=metadata)
+        self._writer.close()
+        data = self._sink.getbuffer()
+        tail = data[self._ends[-1] :]
+        if bytes(tail).count(_MARKER) != 1:
+            raise ValueError(f"no name or note in the file may contain {_MARKER.decode()!r}")
+        at = _find_seal(bytes(tail))
+        tail[at : at + 64] = compute_seal(tail, at)
+        return data
+
+
+def _checksums(whole: memoryview, ends: list[int]) -> list[list[Any]]:
+    starts = [0, *ends[:-1]]
+    return [[end - start, xxhash.xxh3_128_hexdigest(whole[start:end])] for start, end in zip(starts, ends, strict=True)]
+
+
+def _find_seal(tail: bytes) -> int:
+    return tail.index(_SEAL_FIELD, tail.index(_MARKER)) + len(_SEAL_FIELD)
+
+
+@dataclass(frozen=True)
+class SealIndex:
+    """What the index says: where every block ends, and so where the tail begins."""
+
+    ends: tuple[int, ...]
+    checksums: tuple[str, ...]
+
+    @property
+    def tail_start(self) -> int:
+        return self.ends[-1]
+
+
+def read_index(data: memoryview, *, where: str) -> SealIndex:
+    """Find the index from the end of the file and check the seal of the tail.
+
+    Raises:
+        DamagedError: ``no-seal``, ``bad-index`` or ``bad-seal``.
+    """
+    at = _find_marker(data)
+    if at < 0:
+        raise DamagedError("no-seal", "it does not end in its hash, as every shard does", where=where)
+    text = bytes(data[at + len(_MARKER) : at + len(_MARKER) + MAX_INDEX_BYTES])
+    index = _parse_index(text, len(data), where=where)
+    tail = data[index.tail_start :]
+    seal_at = bytes(tail).find(_SEAL_FIELD, at - index.tail_start)
+    if seal_at < 0:
+        raise DamagedError("bad-index", "its index has no seal", where=where)
+    check_seal(tail, seal_at + len(_SEAL_FIELD), where=where)
+    return index
+
+
+def _find_marker(data: memoryview) -> int:
+    reach = 64 << 10
+    while True:
+        start = max(0, len(data) - reach)
+        found = bytes(data[start:]).rfind(_MARKER)
+        if found >= 0:
+            return start + found
+        if start == 0 or reach > MAX_INDEX_BYTES:
+            return -1
+        reach *= 8
+
+
+def _parse_index(text: bytes, size: int, *, where: str) -> SealIndex:
+    try:
+        # latin-1 maps every byte, so binary data after the object does no harm.
+        value, _ = json.JSONDecoder().raw_decode(text.decode("latin-1"))
+        blocks = value["blocks"]
+        lengths = [length for length, _ in blocks]
+        checksums = tuple(str(checksum) for _, checksum in blocks)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DamagedError("bad-index", f"its index cannot be read: {error}", where=where) from error
+    ends, end = [], 0
+    for length in lengths:
+        if not isinstance(length, int) or length <= 0 or end + length > size:
+            raise DamagedError("bad-index", "its index names bytes outside the file", where=where)
+        end += length
+        ends.append(end)
+    if not ends:
+        raise DamagedError("bad-index", "its index lists no block", where=where)
+    return SealIndex(tuple(ends), checksums)
+
+
+class SealedFile:
+    """A sealed Arrow file opened for reading, every byte of it checked.
+
+    Args:
+        data: the file's bytes; they are referenced, not copied.
+        where: the object's name, for errors.
+
+    Raises:
+        DamagedError: ``no-seal``, ``bad-index``, ``bad-seal`` or ``bad-block``.
+        FormatError: ``not-arrow``, where the bytes are as written but Arrow cannot read them.
+    """
+
+    def __init__(self, data: bytes | memoryview | pa.Buffer, *, where: str) -> None:
+        self.where = where
+        view = memoryview(data)
+        index = read_index(view, where=where)
+        self._check_blocks(view, index)
+        try:
+            self._reader = pa.ipc.open_file(pa.py_buffer(data))
+            last = self._reader.get_batch_with_custom_metadata(self._reader.num_record_batches - 1)
+        except (pa.ArrowException, OSError, IndexError) as error:
+            raise FormatError("not-arrow", f"Arrow cannot read it: {error}", where=where) from error
+        if last.batch.num_rows != 0 or self._reader.num_record_batches != len(index.ends) + 1:
+            raise FormatError("not-arrow", "its record batches are not those its index lists", where=where)
+        self.num_blocks = self._reader.num_record_batches - 1
+        self.schema: pa.Schema = self._reader.schema
+        self.extra = {key.decode(): value.decode() for key, value in (last.custom_metadata or {}).items()}
+
+    def block(self, number: int) -> pa.RecordBatch:
+        """Block ``number``, its offsets validated so that no access can leave the file.
+
+        Raises:
+            FormatError: ``not-arrow``.
+        """
+        try:
+            batch = self._reader.get_batch(number)
+            batch.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            raise FormatError("not-arrow", f"block {number} cannot be read: {error}", where=self.where) from error
+        return batch
+
+    def _check_blocks(self, view: memoryview, index: SealIndex) -> None:
+        start = 0
+        for number, (end, expected) in enumerate(zip(index.ends, index.checksums, strict=True)):
+            if xxhash.xxh3_128_hexdigest(view[start:end]) != expected:
+                raise DamagedError(
+                    "bad-block", f"block {number} (bytes {start} to {end}) fails its checksum", where=self.where
+                )
+            start = end

@@ -1,0 +1,89 @@
+"""Sealed JSON: small objects (store marker, versions, recipes, reports) that end in their own hash.
+
+Keys are sorted, indentation is one space, the encoding is UTF-8, and the last member is
+``"sha256"``. Its value therefore stands at a fixed distance from the end of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .errors import DamagedError, FormatError
+from .seal import BLANK, check_seal, compute_seal
+
+MAX_JSON_BYTES = 64 << 20
+_END = b'"\n}\n'
+_KEY = b',\n "sha256": "'
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one spelling of a JSON value, for hashing: sorted keys, no spaces, UTF-8, no NaN."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8")
+
+
+def write_sealed_json(value: dict[str, Any]) -> bytes:
+    """Serialise an object and end it in the hash of all its bytes.
+
+    Args:
+        value: at least one member, none of them called ``sha256``.
+    """
+    if not value or "sha256" in value:
+        raise ValueError("a sealed object has members, and none called 'sha256'")
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    blank = text[: -len(b"\n}")] + _KEY + BLANK + _END
+    at = len(blank) - len(_END) - 64
+    return blank[:at] + compute_seal(blank, at) + _END
+
+
+def read_sealed_json(data: bytes | memoryview, *, where: str) -> dict[str, Any]:
+    """Check and parse a sealed object; the returned dict is without its ``sha256``.
+
+    Raises:
+        DamagedError: ``bad-seal`` or ``no-seal``.
+        FormatError: ``too-large`` or ``bad-json``.
+    """
+    if len(data) > MAX_JSON_BYTES:
+        raise FormatError("too-large", f"{len(data)} bytes, expected at most {MAX_JSON_BYTES}", where=where)
+    raw = bytes(data)
+    at = len(raw) - len(_END) - 64
+    if at < len(_KEY) or not raw.endswith(_END) or raw[at - len(_KEY) : at] != _KEY:
+        raise DamagedError("no-seal", "it does not end in its hash, as every stored JSON object does", where=where)
+    check_seal(raw, at, where=where)
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise FormatError("bad-json", f"it is no JSON object: {error}", where=where) from error
+    if not isinstance(value, dict):
+        raise FormatError("bad-json", "it is no JSON object", where=where)
+    del value["sha256"]
+    return value
+
+
+def take(value: dict[str, Any], key: str, kind: type | tuple[type, ...], *, where: str) -> Any:
+    """Member ``key`` of a parsed object, checked for its type.
+
+    Raises:
+        FormatError: ``bad-field``.
+    """
+    found = value.get(key)
+    if not isinstance(found, kind) or (isinstance(found, bool) and kind is int):
+        wanted = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
+        raise FormatError("bad-field", f"field {key!r} is {found!r:.80}, expected {wanted}", where=where)
+    return found
+
+
+def check_format(value: dict[str, Any], supported: int, *, where: str) -> None:
+    """Refuse objects of a later format version.
+
+    Raises:
+        FormatError: ``unsupported-version``.
+    """
+    found = take(value, "format", int, where=where)
+    if not 1 <= found <= supported:
+        raise FormatError(
+            "unsupported-version",
+            f"it has format version {found}, this hapistore reads 1 to {supported}; install a newer one",
+            where=where,
+        )

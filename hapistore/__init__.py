@@ -1,0 +1,70 @@
+"""hapistore: images stay near the disks; training reads compressed features.
+
+Everything named in ``__all__`` is loaded when it is first used, so importing hapistore is cheap and
+reading features never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .catalog import View, open_view, verify_store
+    from .errors import HapistoreError
+    from .extract import ExtractOptions, extract
+    from .images import Preprocess
+    from .ingest import IngestOptions, image_folder, ingest, manifest
+    from .models import backbone_from_module, load_backbone
+    from .read import FeatureReader, ReadOptions
+    from .stores import open_store
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ExtractOptions": "extract",
+    "FeatureReader": "read",
+    "HapistoreError": "errors",
+    "IngestOptions": "ingest",
+    "Preprocess": "images",
+    "ReadOptions": "read",
+    "View": "catalog",
+    "backbone_from_module": "models",
+    "extract": "extract",
+    "image_folder": "ingest",
+    "ingest": "ingest",
+    "load_backbone": "models",
+    "manifest": "ingest",
+    "open_store": "stores",
+    "open_view": "catalog",
+    "verify_store": "catalog",
+}
+
+__all__ = [
+    "ExtractOptions",
+    "FeatureReader",
+    "HapistoreError",
+    "IngestOptions",
+    "Preprocess",
+    "ReadOptions",
+    "View",
+    "backbone_from_module",
+    "extract",
+    "image_folder",
+    "ingest",
+    "load_backbone",
+    "manifest",
+    "open_store",
+    "open_view",
+    "verify_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hapistore' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

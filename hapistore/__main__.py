@@ -1,0 +1,5 @@
+"""``python -m hapistore``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,29 @@
+"""What a store holds: datasets and their versions, recipes, views, and whether all of it is whole."""
+
+from .datasets import commit_version, dataset_names, latest_version, open_version, parse_dataset, resolve_version
+from .inventory import FeatureSummary, dataset_features
+from .marker import ensure_marker, require_store
+from .recipes import find_recipe, load_recipe, register_recipe
+from .verifying import Damage, VerifyReport, verify_store
+from .views import View, open_view
+
+__all__ = [
+    "Damage",
+    "FeatureSummary",
+    "VerifyReport",
+    "View",
+    "commit_version",
+    "dataset_features",
+    "dataset_names",
+    "ensure_marker",
+    "find_recipe",
+    "latest_version",
+    "load_recipe",
+    "open_version",
+    "open_view",
+    "parse_dataset",
+    "register_recipe",
+    "require_store",
+    "resolve_version",
+    "verify_store",
+]

@@ -1,0 +1,57 @@
+"""Which features a dataset version has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hapistore_format import DatasetVersion, Recipe
+
+from ..stores import ObjectStore
+from .names import parse_name
+from .recipes import list_recipes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSummary:
+    """Features of one version in one recipe and codec.
+
+    Attributes:
+        shards: how many of the version's image shards have a feature shard; ``rows`` are theirs.
+        bytes: size of those feature shards.
+        complete: whether all have one.
+    """
+
+    recipe: Recipe
+    codec: str
+    shards: int
+    rows: int
+    bytes: int
+    complete: bool
+
+    @property
+    def bytes_per_row(self) -> float:
+        return self.bytes / self.rows
+
+
+def dataset_features(store: ObjectStore, version: DatasetVersion) -> list[FeatureSummary]:
+    """Every recipe and codec in which at least one image shard of the version has features."""
+    rows = {shard.images: shard.rows for shard in version.shards}
+    summaries = []
+    for recipe in list_recipes(store):
+        sizes: dict[str, dict[str, int]] = {}
+        for info in store.list(f"features/{recipe.digest}/"):
+            parsed = parse_name(info.name)
+            if parsed and parsed.parts["images"] in rows:
+                sizes.setdefault(parsed.parts["codec"], {})[parsed.parts["images"]] = info.bytes
+        for codec, by_shard in sorted(sizes.items()):
+            summaries.append(
+                FeatureSummary(
+                    recipe=recipe,
+                    codec=codec,
+                    shards=len(by_shard),
+                    rows=sum(rows[digest] for digest in by_shard),
+                    bytes=sum(by_shard.values()),
+                    complete=len(by_shard) == len(rows),
+                )
+            )
+    return summaries

@@ -1,0 +1,55 @@
+"""Recipes and frozen weights in a store."""
+
+from __future__ import annotations
+
+from hapistore_format import Recipe
+
+from ..errors import AlreadyExists, UsageError
+from ..stores import ObjectStore
+from .names import parse_name, recipe_name, weights_name
+
+
+def register_recipe(store: ObjectStore, recipe: Recipe, weights: bytes) -> None:
+    """Store a recipe and the weights it names, where they are not there yet."""
+    for name, data in ((weights_name(recipe.weights), weights), (recipe_name(recipe.digest), recipe.serialise())):
+        try:
+            store.create(name, data)
+        except AlreadyExists:
+            continue
+
+
+def load_recipe(store: ObjectStore, digest: str) -> Recipe:
+    """Read a recipe by its digest.
+
+    Raises:
+        NotFound: there is none.
+        FormatError: its file is damaged or of a later format.
+    """
+    name = recipe_name(digest)
+    recipe = Recipe.parse(store.get(name), where=name)
+    recipe.check_name(digest, where=name)
+    return recipe
+
+
+def list_recipes(store: ObjectStore) -> list[Recipe]:
+    """Every recipe in the store, by digest."""
+    parsed = (parse_name(info.name) for info in store.list("recipes/"))
+    return [load_recipe(store, p.parts["digest"]) for p in parsed if p and p.kind == "recipe"]
+
+
+def find_recipe(store: ObjectStore, text: str) -> Recipe:
+    """The recipe whose digest begins with ``text``, or whose architecture (or ``architecture:cut``) it is.
+
+    Raises:
+        UsageError: none or several; the message lists them.
+    """
+    recipes = list_recipes(store)
+    found = [
+        r for r in recipes
+        if r.digest.startswith(text) or text in (r.architecture, f"{r.architecture}:{r.cut}")
+    ]  # fmt: skip
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(f"{r.digest[:12]} ({r.architecture}:{r.cut})" for r in (found or recipes)) or "none"
+    what = "names several recipes" if found else "names no recipe"
+    raise UsageError(f"{text!r} {what}; there is: {listed}")

@@ -1,0 +1,182 @@
+"""Reading every byte of a store, and naming what is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from hapistore_format import (
+    AnnotationShard,
+    DatasetVersion,
+    FeatureShardReader,
+    FormatError,
+    ImageShardReader,
+    Recipe,
+    file_digest,
+    read_sealed_json,
+    read_weights,
+)
+from hapistore_format.errors import DamagedError
+
+from ..errors import StoreError
+from ..stores import ObjectStore
+from .names import ParsedName, annotations_name, images_name, parse_name, quarantine_name, weights_name
+
+SET_ASIDE = "damaged/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """One object that is not as it was written, or is missing."""
+
+    name: str
+    code: str
+    detail: str
+
+
+@dataclass(kw_only=True)
+class VerifyReport:
+    """What a verification found.
+
+    Attributes:
+        objects, bytes: how much was read.
+        damaged: what is broken or missing; ``unknown``: objects that are none of hapistore's.
+    """
+
+    objects: int = 0
+    bytes: int = 0
+    damaged: list[Damage] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def verify_store(
+    store: ObjectStore, *, threads: int = 2, on_progress: Callable[[int], None] | None = None
+) -> VerifyReport:
+    """Read and check every object, and that every version's objects are there.
+
+    Args:
+        threads: how many objects are checked at once.
+        on_progress: called with the bytes of each object checked.
+    """
+    report = VerifyReport()
+    infos = [info for info in store.list() if not info.name.startswith(SET_ASIDE)]
+    with ThreadPoolExecutor(threads, thread_name_prefix="hapistore-verify") as pool:
+        for info, found in zip(infos, pool.map(lambda i: _check(store, i.name), infos), strict=True):
+            report.objects += 1
+            report.bytes += info.bytes
+            if found == "unknown":
+                report.unknown.append(info.name)
+            elif isinstance(found, Damage):
+                report.damaged.append(found)
+            if on_progress:
+                on_progress(info.bytes)
+    report.damaged.extend(_missing(store, {info.name for info in infos}, report))
+    return report
+
+
+def set_aside(store: ObjectStore, damage: Damage) -> str | None:
+    """Move a damaged object out of the way, so that it is made again; its bytes are kept.
+
+    Versions stay where they are, as their numbers are never reused. Returns the new name, or None
+    where nothing was moved.
+    """
+    parsed = parse_name(damage.name)
+    if parsed is None or parsed.kind in ("version", "marker") or damage.code == "missing":
+        return None
+    store.put(SET_ASIDE + damage.name, store.get(damage.name))
+    store.delete(damage.name)
+    return SET_ASIDE + damage.name
+
+
+def _check(store: ObjectStore, name: str) -> Damage | str | None:
+    parsed = parse_name(name)
+    if parsed is None:
+        return "unknown"
+    try:
+        _CHECKS[parsed.kind](store.get(name), name, parsed)
+    except (FormatError, StoreError) as error:
+        return _damage(name, error)
+    return None
+
+
+def _damage(name: str, error: FormatError | StoreError) -> Damage:
+    if isinstance(error, FormatError):
+        return Damage(name=name, code=error.code, detail=error.detail)
+    return Damage(name=name, code="unreadable", detail=str(error))
+
+
+def _check_json(data: memoryview, name: str, parsed: ParsedName) -> None:
+    read_sealed_json(data, where=name)
+
+
+def _check_version(data: memoryview, name: str, parsed: ParsedName) -> None:
+    version = DatasetVersion.parse(data, where=name)
+    if (version.dataset, version.number) != (parsed.parts["dataset"], int(parsed.parts["number"])):
+        raise DamagedError("bad-name", f"it holds {version.label}", where=name)
+
+
+def _check_named_by_bytes(data: memoryview, name: str, parsed: ParsedName) -> None:
+    if file_digest(data) != parsed.parts["digest"]:
+        raise DamagedError("bad-digest", "its bytes are not those it is named by", where=name)
+
+
+def _check_annotations(data: memoryview, name: str, parsed: ParsedName) -> None:
+    _check_named_by_bytes(data, name, parsed)
+    AnnotationShard(data, where=name)
+
+
+def _check_images(data: memoryview, name: str, parsed: ParsedName) -> None:
+    reader = ImageShardReader(data, where=name)
+    reader.check_digests()
+    if reader.digest != parsed.parts["digest"]:
+        raise DamagedError("bad-name", f"it holds image shard {reader.digest[:12]}", where=name)
+
+
+def _check_recipe(data: memoryview, name: str, parsed: ParsedName) -> None:
+    Recipe.parse(data, where=name).check_name(parsed.parts["digest"], where=name)
+
+
+def _check_weights(data: memoryview, name: str, parsed: ParsedName) -> None:
+    read_weights(data, parsed.parts["digest"], where=name)
+
+
+def _check_features(data: memoryview, name: str, parsed: ParsedName) -> None:
+    reader = FeatureShardReader(data, where=name)
+    header = reader.header
+    if (header.recipe, header.codec, header.images) != tuple(parsed.parts[k] for k in ("recipe", "codec", "images")):
+        raise DamagedError("bad-name", "it holds the features of another shard, recipe or codec", where=name)
+    reader.stored()
+
+
+_CHECKS: dict[str, Callable[[memoryview, str, ParsedName], None]] = {
+    "marker": _check_json,
+    "version": _check_version,
+    "quarantine": _check_json,
+    "images": _check_images,
+    "annotations": _check_annotations,
+    "recipe": _check_recipe,
+    "weights": _check_weights,
+    "features": _check_features,
+}
+
+
+def _missing(store: ObjectStore, present: set[str], report: VerifyReport) -> Iterator[Damage]:
+    """Objects that a whole version or recipe names and that are not there."""
+    broken = {damage.name for damage in report.damaged}
+    wanted: dict[str, str] = {}
+    for name in sorted(present - broken):
+        parsed = parse_name(name)
+        if parsed and parsed.kind == "version":
+            version = DatasetVersion.parse(store.get(name), where=name)
+            for shard in version.shards:
+                wanted.setdefault(images_name(shard.images, shard.layout), version.label)
+                wanted.setdefault(annotations_name(shard.annotations), version.label)
+            if version.quarantine:
+                wanted.setdefault(quarantine_name(version.dataset, version.quarantine), version.label)
+        elif parsed and parsed.kind == "recipe":
+            recipe = Recipe.parse(store.get(name), where=name)
+            wanted.setdefault(weights_name(recipe.weights), f"recipe {recipe.digest[:12]}")
+    for name, by in wanted.items():
+        if name not in present:
+            yield Damage(name=name, code="missing", detail=f"{by} needs it and it is not there")

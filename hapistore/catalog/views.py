@@ -1,0 +1,89 @@
+"""Views: one dataset version seen through one recipe and codec. What a reader opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hapistore_format import DatasetVersion, Recipe, get_codec
+
+from ..errors import MissingFeatures, UsageError
+from ..stores import ObjectStore
+from .datasets import resolve_version
+from .inventory import FeatureSummary, dataset_features
+from .marker import require_store
+from .names import features_name
+from .recipes import find_recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Resolved once, then the same on every rank and in every loader worker; pickles as it is."""
+
+    store: ObjectStore
+    version: DatasetVersion
+    recipe: Recipe
+    codec: str
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a reader's state names: dataset version, recipe and codec."""
+        return {"dataset": self.version.label, "recipe": self.recipe.digest, "codec": self.codec}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one image's features."""
+        return self.recipe.shape
+
+    def feature_names(self) -> list[str]:
+        """Object names of the feature shards, in the version's order."""
+        return [features_name(self.recipe.digest, self.codec, shard.images) for shard in self.version.shards]
+
+    def __str__(self) -> str:
+        return f"{self.version.label} · {self.recipe.architecture}:{self.recipe.cut} · {self.codec}"
+
+
+def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, codec: str | None = None) -> View:
+    """Resolve a view whose features are all there.
+
+    Args:
+        dataset: ``pets`` for the newest version, ``pets@7`` for one.
+        recipe: beginning of a recipe digest, or an architecture (``efficientnet_lite0``), or
+            ``architecture:cut``. May be left out where the version has features of one recipe only.
+        codec: spec string. May be left out where there is one only.
+
+    Raises:
+        UsageError: nothing or more than one thing fits; the message lists what there is.
+        MissingFeatures: the extraction is not finished.
+    """
+    require_store(store)
+    if codec is not None:
+        get_codec(codec)
+    version = resolve_version(store, dataset)
+    wanted = find_recipe(store, recipe).digest if recipe is not None else None
+    fitting = [
+        s for s in dataset_features(store, version)
+        if wanted in (None, s.recipe.digest) and codec in (None, s.codec)
+    ]  # fmt: skip
+    summary = _only(fitting, version, recipe, codec)
+    if not summary.complete:
+        raise MissingFeatures(
+            f"{len(version.shards) - summary.shards} of the {len(version.shards)} image shards of {version.label} "
+            f"have no {summary.codec} features yet; finish with `hapistore extract {version.label} "
+            f"--backbone {summary.recipe.architecture} --cut {summary.recipe.cut} --codec {summary.codec}`"
+        )
+    return View(store=store, version=version, recipe=summary.recipe, codec=summary.codec)
+
+
+def _only(
+    fitting: list[FeatureSummary], version: DatasetVersion, recipe: str | None, codec: str | None
+) -> FeatureSummary:
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        of = "".join(f" of {what}" for what in (recipe, codec) if what)
+        raise UsageError(
+            f"{version.label} has no features{of}; make them with "
+            f"`hapistore extract {version.dataset} --backbone efficientnet_lite0`"
+        )
+    listed = ", ".join(f"{s.recipe.architecture}:{s.recipe.cut} ({s.recipe.digest[:12]}) in {s.codec}" for s in fitting)
+    raise UsageError(f"{version.label} has features of several kinds: {listed}; say recipe= and codec=")

@@ -1,0 +1,91 @@
+"""What every verb shares: options, errors, results."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from ..errors import FormatError, HapistoreError, UsageError
+from ..stores import ObjectStore, open_store
+from ..units import parse_bytes
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Bytes(click.ParamType):
+    """A size such as ``64MiB``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_bytes(value)
+        except ValueError as error:
+            self.fail(str(error), param, context)
+
+
+def store_option(function: _F) -> _F:
+    """``--store URL``, handed to the verb as an opened store."""
+
+    @click.option(
+        "--store",
+        "store_url",
+        metavar="URL",
+        envvar="HAPISTORE_STORE",
+        default="./hapistore-data",
+        show_default=True,
+        show_envvar=True,
+        help="Where the data lives: a folder.",
+    )
+    @functools.wraps(function)
+    def with_store(*args: Any, store_url: str, **kwargs: Any) -> Any:
+        return function(*args, store=_open(store_url), **kwargs)
+
+    return with_store  # type: ignore[return-value]
+
+
+def _open(url: str) -> ObjectStore:
+    try:
+        return open_store(url)
+    except HapistoreError as error:
+        fail(error)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+def reporting_errors(function: _F) -> _F:
+    """hapistore's errors as one line on stderr and an exit status."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+        try:
+            return function(*args, **kwargs)
+        except HapistoreError as error:
+            fail(error)
+        except KeyboardInterrupt:
+            click.echo("interrupted; what was stored stays, the next run does only what is missing", err=True)
+            sys.exit(130)
+
+    return guarded  # type: ignore[return-value]
+
+
+def fail(error: HapistoreError) -> NoReturn:
+    """Print the error and leave."""
+    usage = isinstance(error, UsageError) or (isinstance(error, FormatError) and error.code == "unknown-codec")
+    click.echo(f"error: {error}", err=True)
+    sys.exit(2 if usage else 1)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """The one object that ``--json`` prints."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

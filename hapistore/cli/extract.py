@@ -1,0 +1,141 @@
+"""``hapistore extract``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hapistore_format import codec_names, get_codec
+
+from ..catalog import dataset_features, require_store, resolve_version
+from ..stores import ObjectStore
+from ..units import format_bytes, format_seconds
+from .common import Bytes, json_option, print_json, reporting_errors, store_option
+from .progress import ShowProgress
+
+
+@click.command("extract", short_help="Compute and store a dataset's features.")
+@click.argument("dataset")
+@click.option(
+    "--backbone",
+    required=True,
+    metavar="NAME",
+    help="efficientnet_lite0, 1 or 2; torchvision/NAME, timm/NAME, transformers/ID_OR_FOLDER.",
+)
+@click.option("--cut", metavar="NAME", help="Where the frozen part ends, e.g. pool, map or logits.  [default: pool]")
+@click.option(
+    "--codec",
+    "codecs",
+    metavar="SPEC",
+    default="u8c+zstd",
+    show_default=True,
+    help=f"How features are stored; several with commas. One of {', '.join(codec_names())}.",
+)
+@click.option(
+    "--weights",
+    metavar="WHICH",
+    default="pretrained",
+    show_default=True,
+    help="pretrained, random (a fixed seed), or a .safetensors file.",
+)
+@click.option(
+    "--memory",
+    type=Bytes(),
+    metavar="SIZE",
+    help="What the process may occupy at its peak.  [default: 80 % of what is free]",
+)
+@click.option("--max-batch", type=click.IntRange(1), default=256, show_default=True, help="Largest extraction batch.")
+@click.option(
+    "--executor",
+    type=click.Choice(["auto", "torch", "openvino"]),
+    default="auto",
+    show_default=True,
+    help="What runs the network; auto takes the fastest that agrees with torch.",
+)
+@click.option("--device", metavar="DEVICE", help="A torch device such as cuda:0.  [default: cuda if there is one]")
+@click.option("--threads", type=click.IntRange(1), help="Images decoded at once.  [default: cores, at most 8]")
+@store_option
+@json_option
+@reporting_errors
+def command(
+    store: ObjectStore,
+    dataset: str,
+    backbone: str,
+    cut: str | None,
+    codecs: str,
+    weights: str,
+    memory: int | None,
+    max_batch: int,
+    executor: str,
+    device: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Compute the features of DATASET's images with the frozen part of a network, and store them compressed.
+
+    DATASET is a name (its newest version) or NAME@VERSION. Image shards whose features are stored already
+    are skipped, so a stopped run continues where it was. The extraction batch grows while memory and speed
+    allow, and halves when memory runs out.
+
+    \b
+    Examples:
+      hapistore extract pets --backbone efficientnet_lite0
+      hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB
+    """
+    specs = [get_codec(spec.strip()).spec for spec in codecs.split(",")]
+    require_store(store)
+    resolve_version(store, dataset)  # before the network is loaded, which takes seconds
+    from ..extract import ExtractOptions, extract
+    from ..models import load_backbone
+
+    chosen: dict[str, Any] = {"decode_threads": threads} if threads else {}
+    options = ExtractOptions(memory_bytes=memory, max_batch=max_batch, executor=executor, device=device, **chosen)
+    prefix = load_backbone(backbone, weights=weights).prefix(cut)
+    with ShowProgress(f"extract {dataset}", "images") as progress:
+        result = extract(store, dataset, prefix, codecs=specs, options=options, on_progress=progress)
+    sizes = {
+        s.codec: s.bytes_per_row
+        for s in dataset_features(store, result.version)
+        if s.recipe.digest == result.recipe.digest and s.codec in specs
+    }
+    if as_json:
+        print_json(_to_json(result, sizes))
+    else:
+        _print(result, sizes, prefix.weights_name)
+
+
+def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
+    return {
+        "dataset": result.version.dataset,
+        "version": result.version.number,
+        "recipe": result.recipe.digest,
+        "shape": list(result.recipe.shape),
+        "images": result.images,
+        "shards_extracted": result.extracted,
+        "shards_transcoded": result.transcoded,
+        "shards_present": result.present,
+        "bytes_per_image": sizes,
+        "executor": result.executor,
+        "batch": result.batch,
+        "peak_bytes": result.peak_bytes,
+        "seconds": result.seconds,
+    }
+
+
+def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:
+    recipe = result.recipe
+    click.echo(
+        f"{result.version.label} · {recipe.architecture}:{recipe.cut} {list(recipe.shape)} · {weights_name}\n"
+        f"image shards: {result.extracted} extracted, {result.transcoded} transcoded, {result.present} done before, "
+        f"in {format_seconds(result.seconds)}"
+    )
+    if result.images:
+        rate = result.images / result.seconds
+        click.echo(
+            f"{result.images} images at {rate:.0f}/s with {result.executor}, extraction batch {result.batch}, "
+            f"memory peak {format_bytes(result.peak_bytes)}"
+        )
+    raw = result.version.size_bytes / result.version.rows
+    for codec, size in sizes.items():
+        click.echo(f"{codec}: {format_bytes(size)} an image (the image itself {format_bytes(raw)})")

@@ -1,0 +1,70 @@
+"""The engine's errors.
+
+::
+
+    HapistoreError                 (hapistore_format.errors: root of the tree)
+    ├── FormatError                stored bytes are not what the format allows  (hapistore_format)
+    │   └── DamagedError           a checksum does not match                    (hapistore_format)
+    ├── UsageError                 what was asked for cannot be done as asked; nothing was written
+    ├── StoreError                 an object store failed
+    │   ├── NotFound
+    │   └── AlreadyExists
+    ├── ImageError                 encoded bytes that are no usable image
+    ├── MissingFeatures            a view whose feature shards are not all extracted
+    └── OutOfMemory                an executor could not hold its extraction batch
+"""
+
+from __future__ import annotations
+
+from hapistore_format.errors import DamagedError, FormatError, HapistoreError
+
+__all__ = [
+    "AlreadyExists",
+    "DamagedError",
+    "FormatError",
+    "HapistoreError",
+    "ImageError",
+    "MissingFeatures",
+    "NotFound",
+    "OutOfMemory",
+    "StoreError",
+    "UsageError",
+]
+
+
+class UsageError(HapistoreError):
+    """The request cannot be carried out as asked (exit status 2). Nothing was written."""
+
+
+class StoreError(HapistoreError):
+    """An object store could not do what it was asked."""
+
+
+class NotFound(StoreError):
+    """There is no object of that name."""
+
+
+class AlreadyExists(StoreError):
+    """Create-if-absent lost: the object is there already."""
+
+
+class ImageError(HapistoreError):
+    """Encoded bytes that cannot be used as an image.
+
+    Attributes:
+        reason: a short code: ``empty``, ``not-an-image``, ``too-many-pixels``, ``truncated``,
+            ``undecodable``, ``unreadable-file``.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class MissingFeatures(HapistoreError):
+    """Some image shards of the dataset version have no feature shard in this recipe and codec yet."""
+
+
+class OutOfMemory(HapistoreError):
+    """The extraction batch did not fit in memory; a smaller one may."""

@@ -1,0 +1,61 @@
+"""Decoded pixels of a dataset's image shards, row by row, ahead of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hapistore_format import ImageShardReader, ShardRef
+
+from ..catalog.names import images_name
+from ..errors import HapistoreError, ImageError
+from ..images import Preprocess
+from ..stores import ObjectStore
+from ..threads import map_ahead
+
+# Enough for the largest extraction batch while the one before it runs.
+_AHEAD_BYTES = 256 << 20
+
+
+class _Row(NamedTuple):
+    shard: ImageShardReader
+    row: int
+
+
+def open_images(store: ObjectStore, shard: ShardRef) -> ImageShardReader:
+    """An image shard of a version.
+
+    Raises:
+        NotFound, FormatError: it is gone, or not as it was written.
+    """
+    name = images_name(shard.images, shard.layout)
+    return ImageShardReader(store.get(name), where=name)
+
+
+def decode_shards(
+    store: ObjectStore, shards: Sequence[ShardRef], preprocess: Preprocess, *, threads: int
+) -> Iterator[np.ndarray]:
+    """Pixels of every row of every shard, in order: uint8 [height, width, 3] each.
+
+    Raises:
+        HapistoreError: a row cannot be decoded; the message names it.
+    """
+
+    def rows() -> Iterator[_Row]:
+        for shard in shards:
+            reader = open_images(store, shard)
+            yield from (_Row(reader, row) for row in range(len(reader)))
+
+    def decode(item: _Row) -> np.ndarray:
+        try:
+            return preprocess(item.shard.image(item.row))
+        except ImageError as error:
+            raise HapistoreError(
+                f"{item.shard.where}, row {item.row}: {error.detail} [{error.reason}]; ingest accepted this image, so "
+                "look for another version of Pillow here"
+            ) from error
+
+    ahead = max(threads, min(1024, _AHEAD_BYTES // int(np.prod(preprocess.pixel_shape))))
+    return map_ahead(decode, rows(), threads=threads, ahead=ahead, name="hapistore-decode")

@@ -1,0 +1,75 @@
+"""Which feature shards are missing, where they can come from, and storing them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hapistore_format import DatasetVersion, FeatureShardReader, FormatError, Recipe, ShardRef, write_feature_shard
+
+from ..catalog.names import features_name
+from ..errors import AlreadyExists, HapistoreError, NotFound
+from ..stores import ObjectStore
+
+_LOSSLESS = ("f32", "f32+zstd")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """One image shard: the codecs it lacks, and the object that holds its features exactly, if any."""
+
+    shard: ShardRef
+    missing: tuple[str, ...]
+    lossless: str | None
+
+    def read_lossless(self, store: ObjectStore) -> np.ndarray:
+        """float32 [rows, *shape] from the lossless feature shard."""
+        if self.lossless is None:
+            raise ValueError("there is no lossless feature shard to read")
+        return FeatureShardReader(store.get(self.lossless), where=self.lossless).features()
+
+
+def list_tasks(store: ObjectStore, version: DatasetVersion, recipe: Recipe, codecs: Sequence[str]) -> list[ShardTask]:
+    """A task for every distinct image shard of a version, done ones included."""
+    tasks = []
+    for shard in {shard.images: shard for shard in version.shards}.values():
+        missing = tuple(c for c in codecs if not _exists(store, features_name(recipe.digest, c, shard.images)))
+        exact = (features_name(recipe.digest, c, shard.images) for c in _LOSSLESS)
+        lossless = next((name for name in exact if _exists(store, name)), None) if missing else None
+        tasks.append(ShardTask(shard=shard, missing=missing, lossless=lossless))
+    return tasks
+
+
+def store_features(
+    store: ObjectStore, recipe: Recipe, task: ShardTask, features: np.ndarray, provenance: dict[str, Any]
+) -> None:
+    """Encode and store one shard's features in every codec it lacks. Who stores first wins.
+
+    Raises:
+        HapistoreError: a codec cannot store a value; the message names shard and row.
+    """
+    for codec in task.missing:
+        name = features_name(recipe.digest, codec, task.shard.images)
+        try:
+            data = write_feature_shard(
+                features, codec=codec, recipe=recipe.digest, images=task.shard.images, provenance=provenance
+            )
+        except FormatError as error:
+            raise HapistoreError(f"{name}: {error.detail} [{error.code}]") from error
+        try:
+            store.create(name, data)
+        except AlreadyExists:
+            _log.info("%s was stored by another worker meanwhile", name)
+
+
+def _exists(store: ObjectStore, name: str) -> bool:
+    try:
+        store.head(name)
+        return True
+    except NotFound:
+        return False

@@ -1,0 +1,7 @@
+"""Decoding and preprocessing: encoded image bytes in, uint8 pixels out. No torch in this room."""
+
+from .decode import check_image, decode_rgb
+from .header import ImageHeader, read_header
+from .preprocess import Preprocess
+
+__all__ = ["ImageHeader", "Preprocess", "check_image", "decode_rgb", "read_header"]

@@ -1,0 +1,71 @@
+"""What an image says of itself before any pixel is decoded."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import ImageError
+from .limits import FORMATS, MAX_PIXELS, prepare_pillow
+
+_ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageHeader:
+    """Size and kind of an encoded image, as stored (before its EXIF orientation is applied)."""
+
+    width: int
+    height: int
+    format: str
+    orientation: int
+
+
+def open_image(data: bytes | memoryview) -> Image.Image:
+    """Open encoded bytes without decoding pixels.
+
+    Raises:
+        ImageError: ``empty``, ``not-an-image`` or ``too-many-pixels``.
+    """
+    if len(data) == 0:
+        raise ImageError("empty", "0 bytes, expected an encoded image")
+    prepare_pillow()
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ImageError("not-an-image", f"{len(data)} bytes that are none of {', '.join(FORMATS)}") from None
+    except Exception as error:  # Pillow's parsers raise whatever their struct reads raise
+        raise ImageError("not-an-image", f"its header cannot be parsed: {error}") from error
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise ImageError(
+            "too-many-pixels",
+            f"{image.width}×{image.height} pixels, expected at most {MAX_PIXELS} (HAPISTORE_MAX_PIXELS)",
+        )
+    return image
+
+
+def read_header(data: bytes | memoryview) -> ImageHeader:
+    """Parse an image's header.
+
+    Raises:
+        ImageError: the bytes are no image that hapistore reads.
+    """
+    with open_image(data) as image:
+        return header_of(image)
+
+
+def header_of(image: Image.Image) -> ImageHeader:
+    """The header of an image that Pillow has opened."""
+    try:
+        orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # a broken EXIF block is metadata lost, not an image lost: it shows upright
+        orientation = 1
+    return ImageHeader(
+        width=image.width,
+        height=image.height,
+        format=str(image.format),
+        orientation=orientation if 1 <= orientation <= 8 else 1,
+    )

@@ -1,0 +1,87 @@
+"""From encoded bytes to the pixels a network expects, as far as integers go.
+
+The last step, ``(level - mean) / std`` in float32, is done by the frozen prefix on its own device:
+queues then carry one byte a pixel value instead of four.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .decode import decode_rgb
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """Resize the short side, crop the centre, normalise. All of it decides values, so all of it is hashed.
+
+    Attributes:
+        resize_px: what the short side becomes, keeping the aspect ratio; or (height, width) exactly.
+        crop_px: (height, width) of the centre crop; black is padded where the image is smaller.
+        interpolation: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``, Pillow's antialiased filters.
+        mean_levels, std_levels: per RGB channel, in pixel levels 0–255.
+        decoder: who turns bytes into pixels; decoders differ in their last bits.
+    """
+
+    resize_px: int | tuple[int, int]
+    crop_px: tuple[int, int]
+    interpolation: str = "bilinear"
+    mean_levels: tuple[float, float, float]
+    std_levels: tuple[float, float, float]
+    decoder: str = "pillow"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in _FILTERS:
+            raise ValueError(f"interpolation is {self.interpolation!r}, expected one of {', '.join(_FILTERS)}")
+        if self.decoder != "pillow":
+            raise ValueError(f"decoder is {self.decoder!r}, expected 'pillow'")
+        if min(self.std_levels) <= 0:
+            raise ValueError(f"std_levels is {self.std_levels}, expected positive numbers")
+
+    @property
+    def pixel_shape(self) -> tuple[int, int, int]:
+        """Shape of one image's pixels: (height, width, 3)."""
+        return (*self.crop_px, 3)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain form for a recipe."""
+        return asdict(self)
+
+    def __call__(self, data: bytes | memoryview) -> np.ndarray:
+        """Decode, resize and crop one image.
+
+        Returns:
+            uint8 [height, width, 3], RGB, not yet normalised.
+
+        Raises:
+            ImageError: the bytes cannot be decoded.
+        """
+        image = decode_rgb(data)
+        resized = image.resize(self._resized_size(image.width, image.height), _FILTERS[self.interpolation])
+        return np.asarray(_crop_centre(resized, *self.crop_px), dtype=np.uint8)
+
+    def _resized_size(self, width: int, height: int) -> tuple[int, int]:
+        if isinstance(self.resize_px, tuple):
+            return self.resize_px[1], self.resize_px[0]
+        # As torchvision's Resize: the long side is truncated, not rounded.
+        if width <= height:
+            return self.resize_px, max(1, self.resize_px * height // width)
+        return max(1, self.resize_px * width // height), self.resize_px
+
+
+def _crop_centre(image: Image.Image, height: int, width: int) -> Image.Image:
+    left = round((image.width - width) / 2)
+    top = round((image.height - height) / 2)
+    # Pillow's crop pads with black where the box reaches outside.
+    return image.crop((left, top, left + width, top + height))

@@ -1,0 +1,19 @@
+"""From a source of images to image shards, annotations and a committed dataset version."""
+
+from .ingesting import IngestOptions, IngestResult, ingest
+from .quarantine import Quarantined, load_quarantine
+from .sources import ClassFolders, Manifest, Source, image_folder, manifest, open_source
+
+__all__ = [
+    "ClassFolders",
+    "IngestOptions",
+    "IngestResult",
+    "Manifest",
+    "Quarantined",
+    "Source",
+    "image_folder",
+    "ingest",
+    "load_quarantine",
+    "manifest",
+    "open_source",
+]

@@ -1,0 +1,41 @@
+"""Images left out of a dataset, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from hapistore_format import DatasetVersion, file_digest, read_sealed_json, write_sealed_json
+
+from ..catalog.names import quarantine_name
+from ..errors import AlreadyExists
+from ..stores import ObjectStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quarantined:
+    """One image that could not be taken: its key, a reason code (see ImageError) and the detail."""
+
+    key: str
+    reason: str
+    detail: str
+
+
+def store_quarantine(store: ObjectStore, dataset: str, images: Sequence[Quarantined]) -> str:
+    """Write the report beside the dataset's versions; returns the digest it is named by."""
+    data = write_sealed_json({"format": 1, "images": [asdict(image) for image in images]})
+    digest = file_digest(data)
+    try:
+        store.create(quarantine_name(dataset, digest), data)
+    except AlreadyExists:
+        pass  # the same images for the same reasons: the same report
+    return digest
+
+
+def load_quarantine(store: ObjectStore, version: DatasetVersion) -> list[Quarantined]:
+    """What the ingest that made ``version`` left out."""
+    if version.quarantine is None:
+        return []
+    name = quarantine_name(version.dataset, version.quarantine)
+    images = read_sealed_json(store.get(name), where=name)["images"]
+    return [Quarantined(key=i["key"], reason=i["reason"], detail=i["detail"]) for i in images]

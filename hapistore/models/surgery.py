@@ -1,0 +1,62 @@
+"""Taking a network's end off without touching the network."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterable
+
+from torch import nn
+
+
+class Wrapper(nn.Module):
+    """What hapistore puts around a network, to run a part of it; it adds no weights.
+
+    `unwrapped` takes it off again, so that weights keep the names they have in the network.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The network inside any number of wrappers."""
+    while isinstance(module, Wrapper):
+        module = module.network
+    return module
+
+
+def without(network: nn.Module, paths: Iterable[str]) -> nn.Module:
+    """A copy of a network with the submodules at ``paths`` replaced by Identity.
+
+    The copy shares its tensors with the network: only the structure is copied, so this costs no memory.
+    """
+    tensors = itertools.chain(network.parameters(), network.buffers())
+    trimmed = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+    for path in paths:
+        parent, _, leaf = path.rpartition(".")
+        setattr(trimmed.get_submodule(parent), leaf, nn.Identity())
+    return trimmed
+
+
+def last_linear(network: nn.Module, heads: Iterable[str]) -> str | None:
+    """Path of the last nn.Linear inside the first of the attributes ``heads`` that the network has.
+
+    Returns:
+        the dotted path, or None where there is no such layer.
+    """
+    for head in heads:
+        module = getattr(network, head, None)
+        if not isinstance(module, nn.Module):
+            continue
+        inside = [name for name, child in module.named_modules() if isinstance(child, nn.Linear)]
+        if inside:
+            return f"{head}.{inside[-1]}" if inside[-1] else head
+    return None
+
+
+def paths_of(network: nn.Module, modules: Iterable[nn.Module]) -> list[str]:
+    """Dotted paths of the given modules inside a network."""
+    wanted = {id(module) for module in modules}
+    return [path for path, module in network.named_modules() if path and id(module) in wanted]

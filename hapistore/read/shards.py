@@ -1,0 +1,68 @@
+"""Opened feature shards, as many as a memory budget holds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from hapistore_format import FeatureShardReader
+
+from ..catalog import View
+from ..errors import HapistoreError
+from ..units import format_bytes
+
+_log = logging.getLogger(__name__)
+Opened = tuple[FeatureShardReader, np.ndarray]
+
+
+class OpenShards:
+    """Least recently used first out. A shard is checked and decompressed when it is opened."""
+
+    def __init__(self, view: View, *, memory_bytes: int) -> None:
+        self._view = view
+        self._names: Sequence[str] = view.feature_names()
+        self._memory_bytes = memory_bytes
+        self._open: OrderedDict[int, Opened] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._warned = False
+
+    def get(self, number: int) -> Opened:
+        """Shard ``number`` of the view: its reader, and all its rows as stored.
+
+        Raises:
+            NotFound, FormatError: it is gone, or not as it was written.
+        """
+        with self._lock:
+            opened = self._open.get(number)
+            if opened is None:
+                opened = self._open[number] = self._read(number)
+                self._bytes += opened[1].nbytes
+                self._evict()
+            self._open.move_to_end(number)
+            return opened
+
+    def _read(self, number: int) -> Opened:
+        name = self._names[number]
+        reader = FeatureShardReader(self._view.store.get(name), where=name)
+        shard = self._view.version.shards[number]
+        header = reader.header
+        expected = (self._view.recipe.digest, self._view.codec, shard.images, shard.rows, self._view.shape)
+        if (header.recipe, header.codec, header.images, header.rows, header.shape) != expected:
+            raise HapistoreError(f"{name} holds features of something else than its name says; run `hapistore verify`")
+        return reader, reader.stored()
+
+    def _evict(self) -> None:
+        while self._bytes > self._memory_bytes and len(self._open) > 1:
+            _, (_, stored) = self._open.popitem(last=False)
+            self._bytes -= stored.nbytes
+            if not self._warned:
+                self._warned = True
+                _log.warning(
+                    "%s does not fit in the reader's %s; shards are read again and again in a shuffled epoch. "
+                    "Raise memory_bytes.", self._view, format_bytes(self._memory_bytes)
+                )  # fmt: skip

@@ -1,0 +1,8 @@
+"""Object stores: named immutable objects, created if absent."""
+
+from .folder import FolderStore
+from .memory import MemoryStore
+from .opening import open_store
+from .protocol import Capabilities, ObjectInfo, ObjectStore
+
+__all__ = ["Capabilities", "FolderStore", "MemoryStore", "ObjectInfo", "ObjectStore", "open_store"]

@@ -1,0 +1,96 @@
+"""What hapistore asks of an object store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..errors import StoreError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What a store can promise.
+
+    Attributes:
+        atomic_create: of several ``create`` calls for one name exactly one succeeds.
+        consistent_list: ``list`` shows every object created before it began.
+    """
+
+    atomic_create: bool
+    consistent_list: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectInfo:
+    """Name and size of an object."""
+
+    name: str
+    bytes: int
+
+
+class ObjectStore(Protocol):
+    """Objects by name; a name is one or more segments joined by ``/``.
+
+    Implementations are thread-safe, synchronous, release the GIL while they wait, and pickle to
+    what reopens them. An object appears whole or not at all, and once a write returns it survives
+    a crash. Methods raise StoreError, with the object's name, for whatever is not listed below.
+    """
+
+    url: str
+    capabilities: Capabilities
+
+    def get(self, name: str) -> memoryview:
+        """The object's bytes, read-only.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+    def get_ranges(self, name: str, ranges: list[tuple[int, int]]) -> list[memoryview]:
+        """Bytes ``[start, stop)`` of each range.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+
+    def head(self, name: str) -> ObjectInfo:
+        """Size of an object.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose name begins with ``prefix``, in order of name."""
+
+    def put(self, name: str, data: bytes | memoryview) -> None:
+        """Write an object, replacing one of that name."""
+
+    def create(self, name: str, data: bytes | memoryview) -> None:
+        """Write an object if there is none of that name.
+
+        Raises:
+            AlreadyExists: there is one; it is left as it is.
+        """
+
+    def delete(self, name: str) -> None:
+        """Remove an object.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+
+def check_name(name: str) -> str:
+    """Refuse names that could leave a store's root or hide in it.
+
+    Raises:
+        StoreError: a segment is empty, begins with a dot, or holds a character names don't have.
+    """
+    for segment in name.split("/"):
+        plain = segment.replace("-", "").replace("_", "").replace("+", "").replace(".", "")
+        if not segment or segment.startswith(".") or not (plain.isascii() and plain.isalnum()):
+            raise StoreError(f"{name!r} is no object name: segments are letters, digits and '-_+.', not first a dot")
+    return name

@@ -1,0 +1,41 @@
+"""Bytes and seconds, read from and written for people."""
+
+from __future__ import annotations
+
+import re
+
+_BYTE_UNITS = {
+    "": 1, "b": 1,
+    "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+
+
+def parse_bytes(text: str) -> int:
+    """``64MiB``, ``1.5 GB`` or ``4096`` in bytes.
+
+    Raises:
+        ValueError: the text is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or match[2].lower() not in _BYTE_UNITS:
+        raise ValueError(f"{text!r} is no size; write it like 64MiB, 1.5GB or 4096")
+    return int(float(match[1]) * _BYTE_UNITS[match[2].lower()])
+
+
+def format_bytes(count: float) -> str:
+    """Bytes with a binary unit and three digits: ``34.4 KiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1024
+    return f"{count:.3g} TiB"
+
+
+def format_seconds(seconds: float) -> str:
+    """Seconds for people: ``85 ms``, ``3.2 s``, ``4 min 10 s``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
