@@ -6,7 +6,9 @@ reading features never imports torch.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,6 +60,15 @@ __all__ = [
     "open_view",
     "verify_store",
 ]
+
+
+class _Face(ModuleType):  # TEMPORARY: until the rooms are renamed
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and name in _HOMES):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:

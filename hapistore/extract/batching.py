@@ -39,18 +39,20 @@ class BatchRunner:
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         started = time.perf_counter()
+        failure = ""
         try:
             features = self._executor.run(pixels)
         except OutOfMemory as error:
-            return self._halve(pixels, error)
+            failure = str(error)
+        if failure:
+            # Only here, outside the handler: the error's traceback holds every tensor of the failed batch.
+            return self._halve(pixels, failure)
         self._note(len(pixels), time.perf_counter() - started)
         return features
 
-    def _halve(self, pixels: np.ndarray, error: OutOfMemory) -> np.ndarray:
+    def _halve(self, pixels: np.ndarray, failure: str) -> np.ndarray:
         if len(pixels) == 1:
-            raise HapistoreError(
-                f"one image alone does not fit in memory: {error}; free some, or cut earlier"
-            ) from error
+            raise HapistoreError(f"one image alone does not fit in memory: {failure}; free some, or cut earlier")
         self._growth.out_of_memory(len(pixels))
         half = len(pixels) // 2
         return np.concatenate([self._forward(pixels[:half]), self._forward(pixels[half:])])

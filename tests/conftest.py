@@ -1,0 +1,63 @@
+"""Fixtures that more than one room uses: real photographs, and the command as a process."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def photographs() -> list[Path]:
+    """The ELPV photographs: 300×300 grey PNGs of 34 KB on average."""
+    return sorted((Path(find_spec("elpv_dataset").origin).parent / "data/images").glob("*.png"))
+
+
+@pytest.fixture(scope="session")
+def imagenet() -> list[tuple[Path, int]]:
+    """Foolbox's 20 ImageNet JPEGs, each with its class number."""
+    folder = Path(find_spec("foolbox").origin).parent / "data"
+    return [(path, int(path.stem.rpartition("_")[2])) for path in sorted(folder.glob("imagenet_*.jpg"))]
+
+
+@pytest.fixture(scope="session")
+def write_manifest():
+    """Writes a manifest of (path, label) pairs; every fifth row is subset test."""
+
+    def write(path: Path, images: list[tuple[Path, object]]) -> Path:
+        with open(path, "w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["path", "key", "label", "subset"])
+            for row, (image, label) in enumerate(images):
+                table.writerow([image, f"{row:04d}/{image.name}", label, "train" if row % 5 else "test"])
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """For processes that must find the packages as this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "HF_HUB_OFFLINE": "1"}
+
+
+@pytest.fixture(scope="session")
+def hapistore(environment):
+    """Runs ``hapistore …`` as a process of its own and returns the finished process."""
+
+    def run(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "hapistore", *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            **more,
+        )
+
+    return run

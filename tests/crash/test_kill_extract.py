@@ -1,0 +1,47 @@
+"""kill -9 at ten moments of an extraction, then a re-run: every feature shard is there, and right."""
+
+from __future__ import annotations
+
+import pytest
+
+import hapistore as hs
+
+MOMENTS = 10
+
+
+@pytest.fixture(scope="module")
+def ingested(photographs, write_manifest, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ingested")
+    table = write_manifest(folder / "cells.csv", [(path, path.stem[-1]) for path in photographs[:40]])
+    store = hs.open_store(folder / "store")
+    version = hs.ingest(store, "cells", hs.manifest(table), hs.IngestOptions(shard_bytes=200_000)).version
+    assert len(version.shards) > 5
+    return folder / "store"
+
+
+@pytest.fixture(scope="module")
+def victim(make_victim):
+    arguments = ("extract", "cells", "--backbone", "efficientnet_lite0", "--codec", "f32,u8c+zstd")
+    # Eager torch starts sooner than a compiled network, so more of the time is extraction.
+    return make_victim(*arguments, "--executor", "torch", begun=lambda store: (store / "models").exists())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(victim, ingested, copy_store, tmp_path_factory):
+    store = copy_store(ingested, tmp_path_factory.mktemp("undisturbed") / "store")
+    return store, victim.run(store)
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_extract_killed_then_run_again(
+    victim, ingested, undisturbed, copy_store, tmp_path, assert_same_features, moment
+):
+    whole, seconds = undisturbed
+    store = copy_store(ingested, tmp_path / "store")
+    killed = victim.kill_after(store, seconds * moment / MOMENTS)
+    before = {path: path.stat().st_mtime_ns for path in store.glob("features/**/*.arrow")}
+    assert killed or before, "it ended, and stored nothing"
+    victim.run(store)
+    assert_same_features(store, whole)
+    # What was there is left alone: nothing is computed twice.
+    assert all(path.stat().st_mtime_ns == written for path, written in before.items())

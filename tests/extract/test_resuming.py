@@ -1,0 +1,67 @@
+"""Only what is missing is done: after a stop, for another codec, for a dataset that shares images."""
+
+from __future__ import annotations
+
+import pytest
+
+import hapistore as hs
+from hapistore.errors import MissingFeatures, UsageError
+
+
+class _Stop(Exception):
+    pass
+
+
+def test_a_stopped_extraction_continues_with_what_is_missing(store, prefix):
+    def stop_half_way(done, total):
+        if done >= total // 2:
+            raise _Stop
+
+    with pytest.raises(_Stop):
+        hs.extract(store, "mixed", prefix, on_progress=stop_half_way)
+    with pytest.raises(MissingFeatures, match="hapistore extract mixed@1 --backbone efficientnet_lite0 --cut pool"):
+        hs.open_view(store, "mixed")
+    rest = hs.extract(store, "mixed", prefix)
+    assert rest.present > 0
+    assert 0 < rest.images < 48
+    assert rest.present + rest.extracted == len(rest.version.shards)
+    assert hs.verify_store(store).damaged == []
+    assert hs.extract(store, "mixed", prefix).images == 0
+
+
+def test_another_codec_is_transcoded_without_the_network(store, prefix):
+    hs.extract(store, "mixed", prefix, codecs=["f32"])
+    other = hs.extract(store, "mixed", prefix, codecs=["u8c+zstd", "f16"])
+    assert (other.images, other.extracted, other.executor) == (0, 0, "")
+    assert other.transcoded == len(other.version.shards)
+    direct = hs.open_view(store, "mixed", codec="u8c+zstd")
+    assert len(list(hs.FeatureReader(direct, hs.ReadOptions(batch_size=12)).epoch(0))) == 4
+
+
+def test_progress_counts_every_image_once(store, prefix):
+    seen = []
+    hs.extract(store, "mixed", prefix, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (48, 48)
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen} | {0})
+
+
+def test_datasets_share_features_of_shared_shards(store, prefix, tmp_path):
+    hs.extract(store, "mixed", prefix)
+    options = hs.IngestOptions(shard_bytes=400_000)
+    hs.ingest(store, "twin", hs.manifest(tmp_path / "mixed.csv"), options)
+    assert hs.extract(store, "twin", prefix).images == 0
+
+
+@pytest.mark.parametrize(
+    ("dataset", "change", "message"),
+    [
+        ("mixes", {}, "did you mean mixed"),
+        ("mixed@9", {}, "the newest is mixed@1"),
+        ("mixed", {"codecs": ["u9c"]}, "none of f32"),
+        ("mixed", {"options": hs.ExtractOptions(executor="abacus")}, "none of auto, torch, openvino"),
+    ],
+)
+def test_what_cannot_be_is_refused(store, prefix, dataset, change, message):
+    with pytest.raises((UsageError, hs.HapistoreError), match=message):
+        hs.extract(store, dataset, prefix, **change)
+    assert not any(store.list("features/"))
