@@ -6,17 +6,15 @@ reading features never imports torch.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .catalog import View, open_view, verify_store
     from .errors import HapistoreError
-    from .extract import ExtractOptions, extract
+    from .extraction import ExtractOptions, extract
     from .images import Preprocess
-    from .ingest import IngestOptions, image_folder, ingest, manifest
+    from .ingestion import IngestOptions, image_folder, ingest, manifest
     from .models import backbone_from_module, load_backbone
     from .read import FeatureReader, ReadOptions
     from .stores import open_store
@@ -24,19 +22,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ExtractOptions": "extract",
+    "ExtractOptions": "extraction",
     "FeatureReader": "read",
     "HapistoreError": "errors",
-    "IngestOptions": "ingest",
+    "IngestOptions": "ingestion",
     "Preprocess": "images",
     "ReadOptions": "read",
     "View": "catalog",
     "backbone_from_module": "models",
-    "extract": "extract",
-    "image_folder": "ingest",
-    "ingest": "ingest",
+    "extract": "extraction",
+    "image_folder": "ingestion",
+    "ingest": "ingestion",
     "load_backbone": "models",
-    "manifest": "ingest",
+    "manifest": "ingestion",
     "open_store": "stores",
     "open_view": "catalog",
     "verify_store": "catalog",
@@ -60,15 +58,6 @@ __all__ = [
     "open_view",
     "verify_store",
 ]
-
-
-class _Face(ModuleType):  # TEMPORARY: until the rooms are renamed
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (isinstance(value, ModuleType) and name in _HOMES):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -57,6 +59,8 @@ def _open(url: str) -> ObjectStore:
         return open_store(url)
     except HapistoreError as error:
         fail(error)
+    except OSError as error:
+        _fail_of_system(error)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -68,10 +72,14 @@ def reporting_errors(function: _F) -> _F:
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+        # Pillow warns of odd EXIF blocks and large images; what matters of that is an error of ours.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             return function(*args, **kwargs)
         except HapistoreError as error:
             fail(error)
+        except OSError as error:
+            _fail_of_system(error)
         except KeyboardInterrupt:
             click.echo("interrupted; what was stored stays, the next run does only what is missing", err=True)
             sys.exit(130)
@@ -84,6 +92,13 @@ def fail(error: HapistoreError) -> NoReturn:
     usage = isinstance(error, UsageError) or (isinstance(error, FormatError) and error.code == "unknown-codec")
     click.echo(f"error: {error}", err=True)
     sys.exit(2 if usage else 1)
+
+
+def _fail_of_system(error: OSError) -> NoReturn:
+    """An error of the operating system that no room has named: a source that cannot be read, a disk that is full."""
+    if error.errno == errno.EPIPE:  # whoever read our output has gone; click leaves quietly
+        raise error
+    fail(HapistoreError(f"{error.filename or 'the system'}: {error.strerror or error}"))
 
 
 def print_json(value: dict[str, Any]) -> None:

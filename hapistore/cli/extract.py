@@ -86,7 +86,7 @@ def command(
     specs = [get_codec(spec.strip()).spec for spec in codecs.split(",")]
     require_store(store)
     resolve_version(store, dataset)  # before the network is loaded, which takes seconds
-    from ..extract import ExtractOptions, extract
+    from ..extraction import ExtractOptions, extract
     from ..models import load_backbone
 
     chosen: dict[str, Any] = {"decode_threads": threads} if threads else {}

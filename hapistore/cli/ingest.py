@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..ingest import IngestOptions, IngestResult, ingest, open_source
+from ..ingestion import IngestOptions, IngestResult, ingest, open_source
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
 from .common import Bytes, json_option, print_json, reporting_errors, store_option

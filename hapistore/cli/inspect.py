@@ -11,7 +11,7 @@ from hapistore_format import AnnotationShard, DatasetVersion
 
 from ..catalog import dataset_features, require_store, resolve_version
 from ..catalog.names import annotations_name
-from ..ingest import load_quarantine
+from ..ingestion import load_quarantine
 from ..stores import ObjectStore
 from ..units import format_bytes
 from .common import json_option, print_json, reporting_errors, store_option
@@ -51,8 +51,8 @@ def _inspect(store: ObjectStore, version: DatasetVersion) -> dict[str, Any]:
         columns |= annotations.columns()
         for row in annotations.table.select(["label", "subset", "dropped"]).to_pylist():
             if not row["dropped"]:
-                labels[str(row["label"])] += 1
-                subsets[str(row["subset"])] += 1
+                labels["(none)" if row["label"] is None else str(row["label"])] += 1
+                subsets[row["subset"] or "(none)"] += 1
     return {
         "dataset": version.dataset,
         "version": version.number,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import View, dataset_features, open_view
-from ..extract import ExtractResult, extract
-from ..ingest import IngestResult, ingest, manifest
+from ..extraction import ExtractResult, extract
+from ..ingestion import IngestResult, ingest, manifest
 from ..models import load_backbone
 from ..stores import ObjectStore
 from .photographs import write_manifest
@@ -21,7 +21,7 @@ from .training import train_head
 DATASET = "elpv"
 BACKBONE = "efficientnet_lite0"
 STORED, EXACT = "u8c+zstd", "f32"
-# One held-out fifth is 525 photographs, so one more of them right is 0.2 points: heads of several seeds average that out.
+# A held-out fifth is 525 photographs, so one more of them right is 0.2 points: several heads average that out.
 _HEADS = 5
 
 Progress = Callable[[str, str], AbstractContextManager[Callable[[int, int], None]]]

@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 
 import torch
-from hapistore_torch import FeaturePipe
 from torch import nn
+
+from hapistore_torch import FeaturePipe
 
 from ..catalog import View
 

@@ -13,10 +13,10 @@ from hapistore_format import SUBSETS
 from ...errors import UsageError
 from .protocol import Listing
 
-EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
-    + (".avif", ".jp2", ".j2k", ".ico", ".tga", ".mpo")
-)
+EXTENSIONS = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".avif", ".jp2", ".j2k", ".tga", ".mpo",
+})  # fmt: skip
 
 
 class ClassFolders:
@@ -57,7 +57,7 @@ class ClassFolders:
                 path = Path(folder, name)
                 if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
                     ignored["files without an image extension"] += 1
-                elif path.is_symlink() and not path.resolve().is_relative_to(inside):
+                elif path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                     ignored["links that lead outside"] += 1
                 elif not _is_utf8(name) or not _is_utf8(folder):
                     ignored["files whose names are not UTF-8"] += 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 import pyarrow as pa
 
 from hapistore_format import DatasetVersion, ImageRecord, ShardRef, file_digest, write_annotations, write_image_shard
+from hapistore_format.sealed_arrow import MARKER_TEXT
 
 from ..catalog import commit_version, ensure_marker, latest_version, parse_dataset
 from ..catalog.names import annotations_name, images_name
@@ -51,7 +52,8 @@ class IngestResult:
     Attributes:
         version: the dataset's newest version; ``committed`` says whether this ingest made it.
         images, bytes: usable images of the source, and their size.
-        shards_written, shards_present: new image shards, and those that were there already.
+        shards_written, shards_present: image shards that were stored (lost ones that the source brought back
+            included), and new ones that were there already.
         ignored: files of the source that were passed over, by reason.
     """
 
@@ -95,6 +97,8 @@ class _Run:
             if on_progress:
                 on_progress(done, total)
         self._close_shard()
+        self._merge.check_restored()
+        self.written += self._merge.restored
         if not self.images:
             first = self.quarantined[0]
             raise HapistoreError(
@@ -118,7 +122,7 @@ class _Run:
     def _accept(self, row: Row, record: ImageRecord) -> None:
         self.images += 1
         self.bytes += len(record.image)
-        if not self._merge.offer(row, record.digest):
+        if not self._merge.offer(row, record):
             return
         if self._records and self._pending_bytes + len(record.image) > self._options.shard_bytes:
             self._close_shard()
@@ -179,6 +183,7 @@ def ingest(
     if number is not None:
         raise UsageError(f"{dataset} names a version, which never changes; ingest into {name}")
     listing = source.listing()
+    _check_names(listing.annotations.schema)
     parent = latest_version(store, name)
     ensure_marker(store)
     while True:
@@ -239,6 +244,11 @@ def _with_dropped(schema: pa.Schema) -> pa.Schema:
     return pa.schema(fixed + [field for field in schema if field.name not in names])
 
 
-def _iter_rows(table: pa.Table):  # type: ignore[no-untyped-def]
+def _check_names(schema: pa.Schema) -> None:
+    if MARKER_TEXT in str(schema):
+        raise UsageError(f"a column's name contains {MARKER_TEXT!r}, which marks the end of stored files; rename it")
+
+
+def _iter_rows(table: pa.Table) -> Iterator[Row]:
     for batch in table.to_batches(max_chunksize=4096):
         yield from batch.to_pylist()

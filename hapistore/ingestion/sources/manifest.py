@@ -54,7 +54,7 @@ class Manifest:
             "subset": self._subsets(table),
         }
         used = {self._path_column, self._label, self._subset, "key"}
-        columns |= {name: table[name] for name in table.column_names if name not in used}
+        columns |= {name: self._metadata(table, name) for name in table.column_names if name not in used}
         folder = self.path.parent
         return Listing(annotations=pa.table(columns), paths=[folder / path for path in paths])
 
@@ -73,10 +73,23 @@ class Manifest:
             raise UsageError(f"manifest {self.path} is empty; expected a table with a {self._path_column!r} column")
         try:
             if self.path.suffix.lower() == ".csv":
-                return pa.csv.read_csv(self.path, convert_options=self._csv_options())
-            return pa.json.read_json(self.path)
+                table = pa.csv.read_csv(self.path, convert_options=self._csv_options())
+            else:
+                table = self._read_json_lines()
+            _ = table.column_names  # decodes them, which UTF-16 fails
+            return table
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UsageError(f"manifest {self.path} cannot be read: {str(error).splitlines()[0]}") from error
+
+    def _read_json_lines(self) -> pa.Table:
+        """Arrow takes text that looks like dates for dates; paths, keys and labels are text."""
+        table = pa.json.read_json(self.path)
+        texts = {self._path_column, self._label, self._subset, "key"}
+        dates = [field.name for field in table.schema if field.name in texts and pa.types.is_timestamp(field.type)]
+        if not dates:
+            return table
+        schema = pa.schema([(name, pa.string()) for name in dates])
+        return pa.json.read_json(self.path, parse_options=pa.json.ParseOptions(explicit_schema=schema))
 
     def _csv_options(self) -> pa.csv.ConvertOptions:
         texts = {self._path_column: pa.string(), self._subset: pa.string(), "key": pa.string()}
@@ -114,7 +127,7 @@ class Manifest:
 
     def _labels(self, table: pa.Table) -> pa.ChunkedArray | pa.Array:
         if self._label not in table.column_names:
-            return pa.nulls(table.num_rows, pa.string())
+            return pa.nulls(table.num_rows)
         column = table[self._label]
         if pa.types.is_boolean(column.type) or pa.types.is_integer(column.type):
             return column.cast(pa.int64())
@@ -124,9 +137,20 @@ class Manifest:
             return column.cast(pa.string())
         raise UsageError(f"manifest {self.path}: labels are of type {column.type}, expected text or numbers")
 
+    def _metadata(self, table: pa.Table, name: str) -> pa.ChunkedArray:
+        column = table[name]
+        if column.type != pa.timestamp("ns"):
+            return column
+        try:  # Python's datetime, which rows become, ends at microseconds
+            return column.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid:
+            raise UsageError(
+                f"manifest {self.path}: column {name!r} has times finer than a microsecond; write them as numbers"
+            ) from None
+
     def _subsets(self, table: pa.Table) -> pa.ChunkedArray | pa.Array:
         if self._subset not in table.column_names:
-            return pa.nulls(table.num_rows, pa.string())
+            return pa.nulls(table.num_rows)
         column = table[self._subset].cast(pa.string())
         known = pc.or_(pc.is_in(column, value_set=pa.array(SUBSETS)), pc.is_null(column)).to_pylist()
         if not all(known):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,12 +24,15 @@ def read_records(paths: Sequence[Path], *, threads: int) -> Iterator[ImageRecord
 
 def _read_record(path: Path) -> ImageRecord | ImageError:
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a named pipe would wait for ever
+            return ImageError("unreadable-file", f"{path} is no regular file")
+        size = status.st_size
         if size > MAX_IMAGE_BYTES:
             return ImageError("too-large", f"{path} has {size} bytes, expected at most {MAX_IMAGE_BYTES}")
         data = path.read_bytes()
-    except OSError as error:
-        return ImageError("unreadable-file", f"{path}: {error.strerror or error}")
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        return ImageError("unreadable-file", f"{path}: {getattr(error, 'strerror', None) or error}")
     try:
         header = check_image(data)
     except ImageError as error:

@@ -30,10 +30,7 @@ class OpenVINOExecutor:
 
     def __init__(self, prefix: Prefix) -> None:
         openvino = _import_openvino()
-        program = _export(prefix)
-        model = openvino.convert_model(program)
-        # The converter leaves every side open; only the batch shall be.
-        model.reshape([-1, *prefix.preprocess.pixel_shape])
+        model = _convert(openvino, prefix)
         config = {
             # CPUs with bf16 units would compute in bf16 otherwise, which is another precision.
             "INFERENCE_PRECISION_HINT": "f32",
@@ -72,9 +69,14 @@ def _import_openvino() -> Any:
     return openvino
 
 
-def _export(prefix: Prefix) -> torch.export.ExportedProgram:
+def _convert(openvino: Any, prefix: Prefix) -> Any:
+    """The prefix as an OpenVINO model: uint8 [batch, height, width, 3] to features, any batch."""
     example = torch.zeros((_EXAMPLE_BATCH, *prefix.preprocess.pixel_shape), dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's own, about torch's own code
-        return torch.export.export(prefix.module, (example,), dynamic_shapes=({0: batch},))
+        program = torch.export.export(prefix.module, (example,), dynamic_shapes=({0: batch},))
+        model = openvino.convert_model(program)
+    # The converter leaves every side open; only the batch shall be.
+    model.reshape([-1, *prefix.preprocess.pixel_shape])
+    return model

@@ -14,7 +14,8 @@ class Listing:
     """All records a source has, before any image is read.
 
     Attributes:
-        annotations: one row a record: ``key``, ``label``, ``subset``, then metadata columns, types final.
+        annotations: one row a record: ``key``, ``label``, ``subset``, then metadata columns, types final. A column
+            of Arrow's type null says nothing: where a record is known already, what is stored of it stays.
         paths: where each record's image lies.
         ignored: how many files were passed over, by reason.
     """
