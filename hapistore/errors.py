@@ -53,7 +53,7 @@ class ImageError(HapistoreError):
 
     Attributes:
         reason: a short code: ``empty``, ``not-an-image``, ``too-many-pixels``, ``truncated``,
-            ``undecodable``, ``unreadable-file``.
+            ``undecodable``; of files ``unreadable-file``, ``too-large``.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from .errors import FormatError
 from .sealed_arrow import SealedFile, SealedWriter
+from .sealed_json import check_format, parse_object, take
 
 SUBSETS = ("train", "val", "test")
 RESERVED = ("key", "label", "subset", "dropped")
@@ -44,10 +45,18 @@ class AnnotationShard:
 
     def __init__(self, data: bytes | memoryview, *, where: str) -> None:
         sealed = SealedFile(data, where=where)
+        meta = parse_object((sealed.schema.metadata or {}).get(_META_KEY, b""), "bad-annotations", where=where)
+        check_format(meta, 1, where=where)
         if sealed.schema.names[: len(RESERVED)] != list(RESERVED):
             raise FormatError("bad-annotations", f"its columns begin {sealed.schema.names[:4]}", where=where)
         blocks = [sealed.block(i) for i in range(sealed.num_blocks)]
         self.table = pa.Table.from_batches(blocks).replace_schema_metadata(None)
+        if take(meta, "rows", int, where=where) != self.rows:
+            raise FormatError(
+                "bad-annotations", f"it has {self.rows} rows, not the {meta['rows']} it claims", where=where
+            )
+        _check_column(self.table, "key", pa.string(), where=where)
+        _check_column(self.table, "dropped", pa.bool_(), where=where)
 
     @property
     def rows(self) -> int:
@@ -61,3 +70,10 @@ class AnnotationShard:
     def columns(self) -> dict[str, Any]:
         """Arrow types of the columns by name."""
         return {field.name: str(field.type) for field in self.table.schema}
+
+
+def _check_column(table: pa.Table, name: str, kind: pa.DataType, *, where: str) -> None:
+    column = table[name]
+    if column.type != kind or column.null_count:
+        found = f"{column.type} with {column.null_count} nulls"
+        raise FormatError("bad-annotations", f"its column {name} is {found}, expected {kind} without", where=where)

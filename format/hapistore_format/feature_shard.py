@@ -19,7 +19,7 @@ from .codecs.quantisers import Params
 from .digests import is_digest
 from .errors import FormatError
 from .sealed_arrow import SealedFile, SealedWriter
-from .sealed_json import check_format, take
+from .sealed_json import check_format, parse_object, take
 
 _META_KEY = b"hapistore.features"
 _PARAMS_KEY = "hapistore.params"
@@ -56,12 +56,7 @@ class FeatureHeader:
         Raises:
             FormatError: ``bad-features``, ``bad-field``, ``too-large`` or ``unsupported-version``.
         """
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise FormatError("bad-features", f"its description is no JSON: {error}", where=where) from error
-        if not isinstance(value, dict):
-            raise FormatError("bad-features", "its description is no JSON object", where=where)
+        value = parse_object(text, "bad-features", where=where)
         check_format(value, 1, where=where)
         shape = take(value, "shape", list, where=where)
         if not (1 <= len(shape) <= 4 and all(isinstance(side, int) and 0 < side < 1 << 31 for side in shape)):
@@ -153,7 +148,8 @@ class FeatureShardReader:
         if not self._sealed.schema.remove_metadata().equals(_schema(self.header, self.codec).remove_metadata()):
             raise FormatError("bad-features", "its columns are not those of its codec", where=where)
         self.params = self._read_params()
-        self.provenance: dict[str, Any] = json.loads(self._sealed.extra.get(_PROVENANCE_KEY, "{}"))
+        provenance = self._sealed.extra.get(_PROVENANCE_KEY, "{}").encode("utf-8")
+        self.provenance = parse_object(provenance, "bad-features", where=where)
 
     def __len__(self) -> int:
         return self.header.rows
@@ -164,9 +160,11 @@ class FeatureShardReader:
         Raises:
             FormatError: ``bad-block`` or ``bad-features``.
         """
-        blocks = [self._stored_block(i) for i in range(self._sealed.num_blocks)]
-        if sum(map(len, blocks)) != self.header.rows:
+        batches = [self._sealed.block(i) for i in range(self._sealed.num_blocks)]
+        counts = [self._block_rows(batch) for batch in batches]
+        if sum(counts) != self.header.rows:
             raise FormatError("bad-features", "its blocks do not add up to its rows", where=self.where)
+        blocks = [self._stored_block(batch, rows) for batch, rows in zip(batches, counts, strict=True)]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def gather(self, stored: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
@@ -175,18 +173,26 @@ class FeatureShardReader:
 
     def features(self) -> np.ndarray:
         """All rows as float32 [rows, *shape]."""
+        stored = self.stored()  # first: it finds out whether there are as many rows as the header claims
         out = np.empty((self.header.rows, *self.header.shape), np.float32)
-        self.gather(self.stored(), np.arange(self.header.rows), out)
+        self.gather(stored, np.arange(self.header.rows), out)
         return out
 
-    def _stored_block(self, number: int) -> np.ndarray:
-        batch = self._sealed.block(number)
+    def _block_rows(self, batch: pa.RecordBatch) -> int:
+        if any(column.null_count for column in batch.columns):
+            raise FormatError("bad-block", "a block has rows without a value", where=self.where)
         if self.codec.compressor is None:
-            values = batch.column(0).storage.flatten().to_numpy(zero_copy_only=True)
-            return values.reshape(batch.num_rows, *self.header.shape)
+            return int(batch.num_rows)
         if batch.num_rows != 1 or not 1 <= batch.column(0)[0].as_py() <= self.header.rows:
-            raise FormatError("bad-block", f"block {number} claims an impossible number of rows", where=self.where)
-        rows = batch.column(0)[0].as_py()
+            raise FormatError("bad-block", "a block claims an impossible number of rows", where=self.where)
+        return int(batch.column(0)[0].as_py())
+
+    def _stored_block(self, batch: pa.RecordBatch, rows: int) -> np.ndarray:
+        if self.codec.compressor is None:
+            values = batch.column(0).storage.flatten()
+            if values.null_count:
+                raise FormatError("bad-block", "a block has rows that lack a value", where=self.where)
+            return values.to_numpy(zero_copy_only=True).reshape(rows, *self.header.shape)
         return self.codec.decode(memoryview(batch.column(1)[0].as_buffer()), rows, self.header.shape, where=self.where)
 
     def _read_params(self) -> Params:
@@ -194,10 +200,6 @@ class FeatureShardReader:
             packed = base64.b64decode(self._sealed.extra.get(_PARAMS_KEY, ""), validate=True)
         except ValueError as error:
             raise FormatError("bad-params", "its parameters are no base64", where=self.where) from error
-        size = len(self.codec.quantiser.pack(self.params_template()))
+        size = self.codec.quantiser.packed_bytes(self._axes)
         data = COMPRESSORS["zstd"].decompress(memoryview(packed), size, self.where)
         return self.codec.quantiser.unpack(data, self._axes, where=self.where)
-
-    def params_template(self) -> Params:
-        """Parameters of the right size, to learn how many bytes the stored ones must have."""
-        return self.codec.quantiser.fit(np.zeros((1, *self.header.shape), np.float32), self._axes)

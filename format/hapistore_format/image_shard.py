@@ -6,7 +6,6 @@ import bisect
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow as pa
 from .digests import record_digest, shard_digest
 from .errors import DamagedError, FormatError
 from .sealed_arrow import SealedFile, SealedWriter
+from .sealed_json import check_format, parse_object, take
 
 SCHEMA = pa.schema(
     [
@@ -87,11 +87,16 @@ class ImageShardReader:
         sealed = SealedFile(data, where=where)
         if not sealed.schema.remove_metadata().equals(SCHEMA):
             raise FormatError("bad-images", f"its columns are {sealed.schema.names}", where=where)
+        meta = parse_object((sealed.schema.metadata or {}).get(_META_KEY, b""), "bad-images", where=where)
+        check_format(meta, 1, where=where)
         self._blocks = [sealed.block(i) for i in range(sealed.num_blocks)]
+        if any(not block.num_rows or any(column.null_count for column in block.columns) for block in self._blocks):
+            raise FormatError("bad-images", "a block has no rows, or rows without a value", where=where)
         self._images = [_binary_views(block.column(0)) for block in self._blocks]
         self._ends = list(np.cumsum([block.num_rows for block in self._blocks]).tolist())
-        meta = (sealed.schema.metadata or {}).get(_META_KEY, b"{}")
-        self.digest = str(_parse_meta(meta, where=where).get("digest"))
+        self.digest = take(meta, "digest", str, where=where)
+        if take(meta, "rows", int, where=where) != len(self):
+            raise FormatError("bad-images", f"it has {len(self)} rows, not the {meta['rows']} it claims", where=where)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -136,13 +141,3 @@ def _binary_views(column: pa.Array) -> tuple[memoryview, list[int]]:
     view = memoryview(data) if data is not None else memoryview(b"")
     ends = np.frombuffer(offsets, dtype=np.int32, count=len(column) + 1, offset=column.offset * 4)
     return view, ends.tolist()
-
-
-def _parse_meta(meta: bytes, *, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(meta)
-    except ValueError as error:
-        raise FormatError("bad-images", f"its description is no JSON: {error}", where=where) from error
-    if not isinstance(value, dict) or value.get("format") != 1:
-        raise FormatError("unsupported-version", "it is no image shard of format version 1", where=where)
-    return value

@@ -78,7 +78,19 @@ class Recipe:
         )
         if not is_digest(recipe.weights) or recipe.precision not in PRECISIONS:
             raise FormatError("bad-field", "its weights or precision are none that a recipe may have", where=where)
+        recipe.check_hashable(where=where)
         return recipe
+
+    def check_hashable(self, *, where: str) -> None:
+        """Refuse numbers and text that have no canonical spelling (NaN, lone surrogates).
+
+        Raises:
+            FormatError: ``bad-field``.
+        """
+        try:
+            canonical_json(self._hashed())
+        except (ValueError, RecursionError) as error:
+            raise FormatError("bad-field", f"it cannot be hashed: {error}", where=where) from error
 
     def check_name(self, name: str, *, where: str) -> None:
         """Compare the recipe with the digest it is stored under.

@@ -26,6 +26,8 @@ from .errors import DamagedError, FormatError
 from .seal import BLANK, check_seal, compute_seal
 
 _MARKER = b"hapistore-seal/1:"
+MARKER_TEXT = _MARKER.decode()
+"""No name or note inside a sealed file may contain this."""
 _INDEX_KEY = "hapistore.index"
 _SEAL_FIELD = b'"sha256":"'
 MAX_INDEX_BYTES = 256 << 20
@@ -168,7 +170,10 @@ class SealedFile:
             raise FormatError("not-arrow", "its record batches are not those its index lists", where=where)
         self.num_blocks = self._reader.num_record_batches - 1
         self.schema: pa.Schema = self._reader.schema
-        self.extra = {key.decode(): value.decode() for key, value in (last.custom_metadata or {}).items()}
+        try:
+            self.extra = {key.decode(): value.decode() for key, value in (last.custom_metadata or {}).items()}
+        except UnicodeDecodeError as error:
+            raise FormatError("not-arrow", f"its notes are no UTF-8: {error}", where=where) from error
 
     def block(self, number: int) -> pa.RecordBatch:
         """Block ``number``, its offsets validated so that no access can leave the file.

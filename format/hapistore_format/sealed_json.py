@@ -12,7 +12,7 @@ from typing import Any
 from .errors import DamagedError, FormatError
 from .seal import BLANK, check_seal, compute_seal
 
-MAX_JSON_BYTES = 64 << 20
+MAX_JSON_BYTES = 256 << 20
 _END = b'"\n}\n'
 _KEY = b',\n "sha256": "'
 
@@ -58,6 +58,21 @@ def read_sealed_json(data: bytes | memoryview, *, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError("bad-json", "it is no JSON object", where=where)
     del value["sha256"]
+    return value
+
+
+def parse_object(text: bytes, code: str, *, where: str) -> dict[str, Any]:
+    """The JSON object with which a shard describes itself.
+
+    Raises:
+        FormatError: ``code``.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(code, f"its description is no JSON: {error}", where=where) from error
+    if not isinstance(value, dict):
+        raise FormatError(code, "its description is no JSON object", where=where)
     return value
 
 

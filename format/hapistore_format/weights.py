@@ -71,6 +71,8 @@ def _tensor(entry: dict[str, Any], body: memoryview) -> RawTensor:
     start, end = entry["data_offsets"]
     size = _DTYPES[entry["dtype"]]
     for side in entry["shape"]:
+        if not isinstance(side, int) or side < 0:
+            raise ValueError(f"a tensor has the shape {entry['shape']!r:.80}")
         size *= side
     if not 0 <= start <= end <= len(body) or end - start != size:
         raise ValueError("a tensor lies outside the file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from hapistore_format import (
 )
 from hapistore_format.errors import DamagedError
 
-from ..errors import StoreError
+from ..errors import AlreadyExists, StoreError
 from ..stores import ObjectStore
-from .names import ParsedName, annotations_name, images_name, parse_name, quarantine_name, weights_name
+from .names import MARKER, ParsedName, annotations_name, images_name, parse_name, quarantine_name, weights_name
 
 SET_ASIDE = "damaged/"
+_MADE_AGAIN = ("images", "features", "recipe", "weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,8 @@ def verify_store(
                 report.damaged.append(found)
             if on_progress:
                 on_progress(info.bytes)
+    if infos and all(info.name != MARKER for info in infos):
+        report.damaged.append(Damage(name=MARKER, code="missing", detail="objects without it are no hapistore store"))
     report.damaged.extend(_missing(store, {info.name for info in infos}, report))
     return report
 
@@ -78,15 +82,27 @@ def verify_store(
 def set_aside(store: ObjectStore, damage: Damage) -> str | None:
     """Move a damaged object out of the way, so that it is made again; its bytes are kept.
 
-    Versions stay where they are, as their numbers are never reused. Returns the new name, or None
-    where nothing was moved.
+    Only what ingest or extract make again is moved; versions, say, never get a number twice. Returns the new
+    name, or None where nothing was moved.
     """
     parsed = parse_name(damage.name)
-    if parsed is None or parsed.kind in ("version", "marker") or damage.code == "missing":
+    if parsed is None or parsed.kind not in _MADE_AGAIN or damage.code == "missing":
         return None
-    store.put(SET_ASIDE + damage.name, store.get(damage.name))
+    kept = _keep(store, SET_ASIDE + damage.name, store.get(damage.name))
     store.delete(damage.name)
-    return SET_ASIDE + damage.name
+    return kept
+
+
+def _keep(store: ObjectStore, name: str, data: memoryview) -> str:
+    """Store bytes under a name, or that name with a number where earlier damage is kept there."""
+    for number in itertools.count(1):
+        free = name if number == 1 else f"{name}.{number}"
+        try:
+            store.create(free, data)
+            return free
+        except AlreadyExists:
+            continue
+    raise AssertionError("counting does not end")
 
 
 def _check(store: ObjectStore, name: str) -> Damage | str | None:
@@ -121,6 +137,11 @@ def _check_named_by_bytes(data: memoryview, name: str, parsed: ParsedName) -> No
         raise DamagedError("bad-digest", "its bytes are not those it is named by", where=name)
 
 
+def _check_quarantine(data: memoryview, name: str, parsed: ParsedName) -> None:
+    _check_named_by_bytes(data, name, parsed)
+    read_sealed_json(data, where=name)
+
+
 def _check_annotations(data: memoryview, name: str, parsed: ParsedName) -> None:
     _check_named_by_bytes(data, name, parsed)
     AnnotationShard(data, where=name)
@@ -152,7 +173,7 @@ def _check_features(data: memoryview, name: str, parsed: ParsedName) -> None:
 _CHECKS: dict[str, Callable[[memoryview, str, ParsedName], None]] = {
     "marker": _check_json,
     "version": _check_version,
-    "quarantine": _check_json,
+    "quarantine": _check_quarantine,
     "images": _check_images,
     "annotations": _check_annotations,
     "recipe": _check_recipe,

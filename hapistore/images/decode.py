@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ..errors import ImageError
 from .header import ImageHeader, header_of, open_image
+
+# What makes an image upright, by its EXIF orientation (EXIF 2.32, table 6).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode_rgb(data: bytes | memoryview) -> Image.Image:
@@ -20,9 +31,8 @@ def decode_rgb(data: bytes | memoryview) -> Image.Image:
     image = open_image(data)
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        return _to_rgb(upright)
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
+        return _to_rgb(_turn_upright(image, header_of(image)))
+    except Exception as error:  # Pillow's decoders raise whatever their libraries report
         raise _undecodable(error) from error
 
 
@@ -34,15 +44,23 @@ def check_image(data: bytes | memoryview) -> ImageHeader:
     """
     image = open_image(data)
     try:
-        header = header_of(image)
+        # Pixels first: on PNG, reading EXIF decodes too, and a second decode after a failed one passes silently.
         image.load()
+        header = header_of(image)
+        _to_rgb(_turn_upright(image, header))  # costs nothing for upright RGB
         return header
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
+    except Exception as error:  # Pillow's decoders raise whatever their libraries report
         raise _undecodable(error) from error
 
 
+def _turn_upright(image: Image.Image, header: ImageHeader) -> Image.Image:
+    """Not Pillow's ``exif_transpose``: that writes the EXIF block anew, and fails where it is broken."""
+    method = _UPRIGHT.get(header.orientation)
+    return image if method is None else image.transpose(method)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith(("I;16", "I", "F")):
         return _high_range_to_rgb(image)

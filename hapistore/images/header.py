@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import ImageError
-from .limits import FORMATS, MAX_PIXELS, prepare_pillow
+from .limits import MAX_PIXELS, usable_formats
 
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 
@@ -31,11 +31,13 @@ def open_image(data: bytes | memoryview) -> Image.Image:
     """
     if len(data) == 0:
         raise ImageError("empty", "0 bytes, expected an encoded image")
-    prepare_pillow()
+    formats = usable_formats()
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        raise ImageError("not-an-image", f"{len(data)} bytes that are none of {', '.join(FORMATS)}") from None
+        raise ImageError("not-an-image", f"{len(data)} bytes that are none of {', '.join(formats)}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # a warning may be set to raise
+        raise ImageError("too-many-pixels", str(error)) from None
     except Exception as error:  # Pillow's parsers raise whatever their struct reads raise
         raise ImageError("not-an-image", f"its header cannot be parsed: {error}") from error
     pixels = image.width * image.height
@@ -67,5 +69,6 @@ def header_of(image: Image.Image) -> ImageHeader:
         width=image.width,
         height=image.height,
         format=str(image.format),
-        orientation=orientation if 1 <= orientation <= 8 else 1,
+        # Pillow turns a TIFF upright itself, and gives its size so from the start.
+        orientation=orientation if 1 <= orientation <= 8 and image.format != "TIFF" else 1,
     )

@@ -7,26 +7,25 @@ import threading
 
 from PIL import Image
 
-# A decoded RGB image of this many pixels takes 537 MB. Pillow refuses only at twice its own limit,
-# so ours is checked by hand, on the header, before any pixel is allocated.
+# Decoded to RGB, so many pixels take 537 MB. Checked on the header, before any pixel is allocated; it is
+# also where Pillow itself refuses, so a higher value needs Image.MAX_IMAGE_PIXELS raised as well.
 MAX_PIXELS = int(os.environ.get("HAPISTORE_MAX_PIXELS", 178_956_970))
 
 # Only formats whose decoders Pillow keeps in-process and memory-safe for untrusted input. EPS, for
-# one, would start Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "AVIF", "JPEG2000", "ICO", "TGA")
+# one, would start Ghostscript. ICO is left out since Pillow decodes it, whatever size it holds, while opening.
+# MPO has no opener of its own: Pillow finds it among the JPEGs.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
 
-_plugins_loaded = threading.Lock()
-_ready = False
+_loading = threading.Lock()
+_usable: tuple[str, ...] = ()
 
 
-def prepare_pillow() -> None:
-    """Load Pillow's plugins once, under a lock: its lazy loading is not meant for many threads."""
-    global _ready
-    if _ready:
-        return
-    with _plugins_loaded:
-        if not _ready:
+def usable_formats() -> tuple[str, ...]:
+    """Those of FORMATS that this Pillow can open."""
+    global _usable
+    if not _usable:
+        # Once and under a lock: Pillow's lazy loading of plugins is not meant for many threads.
+        with _loading:
             Image.init()
-            # Our own limit is checked on every header; Pillow's would only add a warning on stderr.
-            Image.MAX_IMAGE_PIXELS = None
-            _ready = True
+            _usable = tuple(name for name in FORMATS if name in Image.OPEN)
+    return _usable

@@ -81,7 +81,11 @@ class Preprocess:
 
 
 def _crop_centre(image: Image.Image, height: int, width: int) -> Image.Image:
-    left = round((image.width - width) / 2)
-    top = round((image.height - height) / 2)
+    left, top = _crop_start(image.width, width), _crop_start(image.height, height)
     # Pillow's crop pads with black where the box reaches outside.
     return image.crop((left, top, left + width, top + height))
+
+
+def _crop_start(side: int, crop: int) -> int:
+    # As torchvision's center_crop: the start is rounded half to even, padding before the image is truncated.
+    return round((side - crop) / 2) if side >= crop else -((crop - side) // 2)

@@ -6,12 +6,14 @@ folder made on the way is synced into its parent. What a crash leaves lies in ``
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import AlreadyExists, NotFound, StoreError, UsageError
 from .protocol import Capabilities, ObjectInfo, check_name
@@ -36,6 +38,7 @@ class FolderStore:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).absolute()
         self.url = str(self.root)
+        self._synced: set[Path] = set()
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"store {self.root} is a file, expected a folder (or a name for a new one)")
 
@@ -43,7 +46,7 @@ class FolderStore:
         return f"FolderStore({self.url!r})"
 
     def get(self, name: str) -> memoryview:
-        with _named(name), open(self._path(name), "rb") as file:
+        with _named(name), self._open(name) as file:
             size = os.fstat(file.fileno()).st_size
             if size < _MAP_FROM_BYTES:
                 return memoryview(file.read())
@@ -51,7 +54,7 @@ class FolderStore:
             return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
 
     def get_ranges(self, name: str, ranges: list[tuple[int, int]]) -> list[memoryview]:
-        with _named(name), open(self._path(name), "rb") as file:
+        with _named(name), self._open(name) as file:
             parts = [os.pread(file.fileno(), stop - start, start) for start, stop in ranges]
         for part, (start, stop) in zip(parts, ranges, strict=True):
             if len(part) != stop - start:
@@ -67,14 +70,15 @@ class FolderStore:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         # Only the folder that the prefix names needs a walk.
-        top = self.root / prefix.rpartition("/")[0]
-        for folder, subfolders, files in os.walk(top):
-            subfolders[:] = sorted(f for f in subfolders if not f.startswith("."))
-            for file in sorted(files):
-                path = Path(folder, file)
-                name = path.relative_to(self.root).as_posix()
-                if name.startswith(prefix) and not file.startswith("."):
-                    yield ObjectInfo(name=name, bytes=path.stat().st_size)
+        folder, slash, _ = prefix.rpartition("/")
+        if slash:
+            check_name(folder)
+        for name, entry in self._walk(folder + slash):
+            if name.startswith(prefix):
+                try:
+                    yield ObjectInfo(name=name, bytes=entry.stat().st_size)
+                except FileNotFoundError:
+                    continue  # deleted since the walk began
 
     def put(self, name: str, data: bytes | memoryview) -> None:
         with _named(name), self._temporary(data) as temporary:
@@ -84,25 +88,56 @@ class FolderStore:
             _sync_folder(path.parent)
 
     def create(self, name: str, data: bytes | memoryview) -> None:
-        path = self._path(name)
-        if path.exists():  # spares the write; the link below decides
-            raise AlreadyExists(f"{name} exists already")
+        with _named(name):
+            path = self._path(name)
+            if path.exists():  # spares the write; the link below decides
+                raise AlreadyExists(f"{name} exists already")
         with _named(name), self._temporary(data) as temporary:
             self._make_folders(path.parent)
             try:
                 os.link(temporary, path)
             except FileExistsError:
                 raise AlreadyExists(f"{name} exists already") from None
+            except OSError as error:
+                if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise StoreError(
+                        f"{name}: the file system of {self.root} has no hard links, by which objects are created "
+                        "whole and once; keep the store on one that has"
+                    ) from error
+                raise
             _sync_folder(path.parent)
 
     def delete(self, name: str) -> None:
         with _named(name):
             path = self._path(name)
+            if not path.is_file():
+                raise FileNotFoundError
             path.unlink()
             _sync_folder(path.parent)
 
+    def _walk(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Names and files below ``folder`` (empty, or ending in a slash), in order of name."""
+        with _named(folder or "the store's root"):
+            try:
+                entries = list(os.scandir(self.root / folder))
+            except (FileNotFoundError, NotADirectoryError):
+                return  # no folder, no objects
+        for entry in sorted(entries, key=_name_in_order):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(f"{folder}{entry.name}/")
+            elif entry.is_file():
+                yield folder + entry.name, entry
+
     def _path(self, name: str) -> Path:
         return self.root / check_name(name)
+
+    def _open(self, name: str) -> BinaryIO:
+        try:
+            return open(self._path(name), "rb")
+        except (IsADirectoryError, NotADirectoryError):  # other objects' names begin with this one, or the reverse
+            raise FileNotFoundError from None
 
     @contextmanager
     def _temporary(self, data: bytes | memoryview) -> Iterator[Path]:
@@ -121,14 +156,23 @@ class FolderStore:
             path.unlink(missing_ok=True)
 
     def _make_folders(self, folder: Path) -> None:
-        """Make a folder and its parents, each synced into its own parent."""
-        missing = []
-        while not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        for path in reversed(missing):
-            path.mkdir(exist_ok=True)
-            _sync_folder(path.parent)
+        """Make a folder and its parents, each synced into its own parent.
+
+        One that is there may have been made this moment by another process that has not synced it yet, so
+        every folder below the root is synced on its first use.
+        """
+        if folder in self._synced:
+            return
+        if self.root in folder.parents or not folder.is_dir():
+            self._make_folders(folder.parent)
+            folder.mkdir(exist_ok=True)
+            _sync_folder(folder.parent)
+        self._synced.add(folder)
+
+
+def _name_in_order(entry: os.DirEntry[str]) -> str:
+    """What an entry's objects begin with: ``a-b`` comes before ``a/x``."""
+    return entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from ..errors import AlreadyExists, NotFound
+from ..errors import AlreadyExists, NotFound, StoreError
 from .protocol import Capabilities, ObjectInfo, check_name
 
 
@@ -33,6 +33,9 @@ class MemoryStore:
 
     def get_ranges(self, name: str, ranges: list[tuple[int, int]]) -> list[memoryview]:
         data = self.get(name)
+        for start, stop in ranges:
+            if not 0 <= start <= stop <= len(data):
+                raise StoreError(f"{name}: bytes {start} to {stop} lie beyond its end")
         return [data[start:stop] for start, stop in ranges]
 
     def head(self, name: str) -> ObjectInfo:

@@ -34,6 +34,10 @@ def _zstd_decompress(data: memoryview, size: int, where: str) -> bytes:
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise FormatError("bad-block", f"a block cannot be unpacked: {error}", where=where) from error
+    except MemoryError as error:
+        raise FormatError(
+            "too-large", f"a block claims {size} bytes, more than there is memory", where=where
+        ) from error
 
 
 COMPRESSORS = {"zstd": Compressor(_zstd_compress, _zstd_decompress)}

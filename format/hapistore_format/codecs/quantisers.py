@@ -42,6 +42,9 @@ class Quantiser(Protocol):
     def pack(self, params: Params) -> bytes:
         """Parameters as bytes."""
 
+    def packed_bytes(self, axes: ChannelAxes) -> int:
+        """How many bytes ``pack`` makes."""
+
     def unpack(self, data: bytes, axes: ChannelAxes, *, where: str) -> Params:
         """Parameters from bytes.
 
@@ -71,6 +74,7 @@ class _Float:
         return np.ascontiguousarray(features, dtype=self.dtype)
 
     def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
+        _check_gather(stored, rows, out)
         if stored.dtype == out.dtype:
             np.take(stored, rows, axis=0, out=out)
         else:
@@ -78,6 +82,9 @@ class _Float:
 
     def pack(self, params: Params) -> bytes:
         return b""
+
+    def packed_bytes(self, axes: ChannelAxes) -> int:
+        return 0
 
     def unpack(self, data: bytes, axes: ChannelAxes, *, where: str) -> Params:
         if data:
@@ -90,7 +97,7 @@ class _UInt8PerChannel:
 
     ``zero`` is the channel's minimum. ``scale`` is (max − min) / 255 rounded up to bfloat16: half the
     bytes, and no code beyond 255. For a channel spanning [min, max] the error of a value is at most
-    (max − min) / 500 + 2**-22 × max(\\|min\\|, \\|max\\|); a constant channel is exact.
+    (max − min) / 500 + 2**-22 × max(\\|min\\|, \\|max\\|) + 2**-133; a constant channel is exact.
     """
 
     name = "u8c"
@@ -117,8 +124,7 @@ class _UInt8PerChannel:
         return stored
 
     def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(stored):
-            raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(stored)}")
+        _check_gather(stored, rows, out)
         scale, zero = params
         kernels.gather_dequantise(axes.view(stored), rows, axes.outer, scale, zero, axes.view(out))
 
@@ -126,9 +132,12 @@ class _UInt8PerChannel:
         scale, zero = params
         return (scale.view(np.uint32) >> 16).astype("<u2").tobytes() + zero.astype("<f4").tobytes()
 
+    def packed_bytes(self, axes: ChannelAxes) -> int:
+        return 6 * axes.channels
+
     def unpack(self, data: bytes, axes: ChannelAxes, *, where: str) -> Params:
-        if len(data) != 6 * axes.channels:
-            raise FormatError("bad-params", f"{len(data)} bytes, expected {6 * axes.channels}", where=where)
+        if len(data) != self.packed_bytes(axes):
+            raise FormatError("bad-params", f"{len(data)} bytes, expected {self.packed_bytes(axes)}", where=where)
         scale = (np.frombuffer(data, "<u2", axes.channels).astype(np.uint32) << 16).view(np.float32)
         zero = np.frombuffer(data, "<f4", axes.channels, 2 * axes.channels).astype(np.float32)
         if not (np.isfinite(scale).all() and np.isfinite(zero).all() and (scale >= 0).all()):
@@ -142,6 +151,14 @@ def _round_up_to_bfloat16(values: np.ndarray) -> np.ndarray:
     single = np.where(single < values, np.nextafter(single, np.float32(np.inf)), single)
     bits = single.view(np.uint32).astype(np.uint64)
     return ((bits + 0xFFFF) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
+def _check_gather(stored: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """The kernels check no bounds, and would fill a copy of a strided ``out``."""
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(stored):
+        raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(stored)}")
+    if out.shape != (len(rows), *stored.shape[1:]) or not out.flags.c_contiguous:
+        raise ValueError(f"out is {out.shape}, expected {(len(rows), *stored.shape[1:])}, C-contiguous")
 
 
 def _unstorable(row: int, value: float, codec: str) -> FormatError:
