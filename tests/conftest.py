@@ -10,6 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Examples found are in the failure's text; nothing is written into the working directory.
+settings.register_profile("hapistore", database=None, deadline=None)
+settings.load_profile("hapistore")
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ import io
 
 import numpy as np
 import pytest
-from hapistore_format import Recipe, write_feature_shard
-from hapistore_format.weights import write_weights
 from PIL import Image
 
 import hapistore as hs
 from hapistore.catalog import register_recipe
 from hapistore.catalog.names import features_name
+from hapistore_format import Recipe, write_feature_shard
+from hapistore_format.weights import write_weights
 
 ROWS = 103
 

@@ -6,10 +6,10 @@ import pickle
 
 import pytest
 import torch
-from hapistore_torch import FeaturePipe
 from torch.utils.data import DataLoader
 
 from hapistore.errors import UsageError
+from hapistore_torch import FeaturePipe
 
 ROWS, TRAIN = 103, 82
 
@@ -38,9 +38,7 @@ def test_two_epochs_give_every_row_once_in_another_order(view, workers):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_persistent_workers_give_every_row_once_in_another_order(view, workers):
-    loader = DataLoader(
-        FeaturePipe(view, batch_size=8), batch_size=None, num_workers=workers, persistent_workers=True
-    )
+    loader = DataLoader(FeaturePipe(view, batch_size=8), batch_size=None, num_workers=workers, persistent_workers=True)
     epochs = [rows_of(loader) for _ in range(3)]
     assert all(sorted(epoch) == list(range(ROWS)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]

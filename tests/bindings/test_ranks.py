@@ -10,8 +10,9 @@ import sys
 
 import pytest
 import torch
-from hapistore_torch import FeaturePipe
 from torch.utils.data import DataLoader
+
+from hapistore_torch import FeaturePipe
 
 ROWS = 103
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hapistore_format import FeatureShardReader
 
 import hapistore as hs
 from hapistore.catalog import resolve_version
+from hapistore_format import FeatureShardReader
 
 TOLERANCE = 1e-4  # of precision f32, relative to the largest feature
 

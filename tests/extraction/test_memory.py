@@ -11,7 +11,7 @@ import pytest
 
 import hapistore as hs
 from hapistore.errors import HapistoreError, OutOfMemory
-from hapistore.extract.batching import BatchRunner
+from hapistore.extraction.batching import BatchRunner
 
 
 class _Small:
@@ -68,8 +68,8 @@ _LIMITED = """
 import json, resource, sys
 import numpy as np
 import hapistore as hs
-from hapistore.extract.batching import BatchRunner
-from hapistore.extract.executors import EagerExecutor
+from hapistore.extraction.batching import BatchRunner
+from hapistore.extraction.executors import EagerExecutor
 
 prefix = hs.load_backbone("efficientnet_lite0").prefix("map")
 executor = EagerExecutor(prefix)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hapistore_format import ImageShardReader
 
 import hapistore as hs
 from hapistore.catalog import resolve_version
 from hapistore.catalog.names import images_name
+from hapistore_format import ImageShardReader
 
 TOLERANCE = 1e-4  # of precision f32, relative to the largest feature
 

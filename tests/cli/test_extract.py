@@ -1,0 +1,93 @@
+"""``hapistore extract`` with a real network on real photographs, and again, and in another codec."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+COMMAND = ("extract", "things", "--backbone", "efficientnet_lite0")
+TYPES = {
+    "dataset": str,
+    "version": int,
+    "recipe": str,
+    "shape": list,
+    "images": int,
+    "shards_extracted": int,
+    "shards_transcoded": int,
+    "shards_present": int,
+    "bytes_per_image": dict,
+    "executor": str,
+    "batch": int,
+    "peak_bytes": int,
+    "seconds": float,
+}
+
+
+@pytest.fixture(scope="module")
+def store(succeed, imagenet, write_manifest, tmp_path_factory):
+    """Six JPEGs in two shards or more."""
+    folder = tmp_path_factory.mktemp("things")
+    write_manifest(folder / "things.csv", imagenet[:6])
+    succeed("ingest", "things", folder / "things.csv", "--shard-size", "100KB", "--store", folder / "store")
+    return folder / "store"
+
+
+def test_extract_then_nothing_then_transcode(answer, succeed, hapistore, store, files_below):
+    shards = len(list((store / "images").iterdir()))
+    assert shards >= 2
+    first = answer(*COMMAND, "--codec", "f32", "--store", store)
+    assert {name: type(value) for name, value in first.items()} == TYPES
+    counts = ("images", "shards_extracted", "shards_transcoded", "shards_present")
+    assert [first[name] for name in counts] == [6, shards, 0, 0]
+    assert (first["dataset"], first["version"], first["shape"]) == ("things", 1, [1280])
+    assert re.fullmatch(r"(torch|openvino) on \w+", first["executor"])
+    assert 1 <= first["batch"] <= 6 and first["peak_bytes"] > 50e6
+    stored = files_below(store)
+
+    second = answer(*COMMAND, "--codec", "f32", "--store", store)
+    assert [second[name] for name in counts] == [0, 0, 0, shards]
+    assert (second["recipe"], second["executor"], second["batch"]) == (first["recipe"], "", 0)
+    assert files_below(store) == stored
+
+    third = answer(*COMMAND, "--codec", "u8c, f32", "--store", store)
+    assert [third[name] for name in counts] == [0, 0, shards, 0]
+    sizes = third["bytes_per_image"]
+    assert sizes["f32"] == first["bytes_per_image"]["f32"] > 1280 * 4
+    assert 1280 < sizes["u8c"] < sizes["f32"]
+
+    (listed,) = answer("ls", "--store", store)["datasets"]
+    assert {f["codec"]: (f["complete"], f["shards"], f["bytes_per_image"]) for f in listed["features"]} == {
+        codec: (True, shards, size) for codec, size in sizes.items()
+    }
+    assert re.search(r"efficientnet_lite0:pool \[1280\] +f32 ", succeed("ls", "--store", store).stdout)
+    inspected = answer("inspect", "things", "--store", store)["features"]
+    assert {(f["recipe"], f["codec"], f["complete"]) for f in inspected} == {
+        (first["recipe"], codec, True) for codec in ("f32", "u8c")
+    }
+
+    # Damaged features are set aside and come back with the next run.
+    damaged = next((store / "features").rglob("u8c/*.arrow"))
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-200] + bytes(1) + whole[-199:])
+    found = hapistore("verify", "--set-aside", "--json", "--store", store)
+    assert found.returncode == 1
+    assert json.loads(found.stdout)["set_aside"] == [f"damaged/{damaged.relative_to(store)}"]
+    text = succeed(*COMMAND, "--codec", "u8c,f32", "--store", store).stdout
+    done = rf"^image shards: 0 extracted, 1 transcoded, {shards - 1} done before, in "
+    size = r"[\d.]+ KiB an image \(the image itself [\d.]+ KiB\)$"
+    assert re.search(done, text, re.MULTILINE)
+    assert re.search(rf"^f32: {size}", text, re.MULTILINE) and re.search(rf"^u8c: {size}", text, re.MULTILINE)
+    assert damaged.read_bytes() == whole
+
+
+def test_too_little_memory(hapistore, store):
+    # Random weights are another recipe, which cannot be transcoded from what is there.
+    finished = hapistore(*COMMAND, "--weights", "random", "--codec", "f16", "--memory", "50MiB", "--store", store)
+    assert (finished.returncode, finished.stdout) == (1, "")
+    (line,) = finished.stderr.splitlines()
+    assert line.startswith("error: ") and "50 MiB" in line
+    needed = re.findall(r"([\d.]+) (MiB|GiB)", line)
+    assert len(needed) >= 2  # what there is, and what it takes
+    assert not list((store / "features").rglob("f16/*.arrow"))

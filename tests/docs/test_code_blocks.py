@@ -1,0 +1,58 @@
+"""Code blocks in the documents run: bash line by line, Python as a script, in the order they stand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md"]
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(name: str) -> list[tuple[str, str]]:
+    return _BLOCK.findall((ROOT / name).read_text())
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_there_are_blocks_to_run():
+    assert [language for language, _ in blocks("README.md")] == ["bash", "bash", "python"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_blocks_run(document, tmp_path, imagenet, hapistore, environment):
+    for number, (path, _) in enumerate(imagenet[:10]):
+        folder = tmp_path / "photos" / ("cat" if number % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / path.name).write_bytes(path.read_bytes())
+    for language, text in blocks(document):
+        if language == "bash":
+            for line in filter(None, text.splitlines()):
+                run_line(shlex.split(line), hapistore, tmp_path)
+        elif language == "python":
+            script = tmp_path / "script.py"
+            # Loader workers that are spawned import the script again.
+            script.write_text(text)
+            done = subprocess.run(
+                [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
+            )
+            assert done.returncode == 0, done.stderr
+        else:
+            assert language == "text", f"what is a {language} block?"
+
+
+def run_line(words: list[str], hapistore, folder: Path) -> None:
+    if words[0] == "make":  # running the tests from the tests would never end
+        assert set(words[1:]) <= make_targets()
+        return
+    assert words[0] == "hapistore", words
+    done = hapistore(*words[1:], cwd=folder)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,99 @@
+"""Each compiled kernel equals the numpy reference beside it, to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from hapistore_format.codecs import kernels
+
+CHECKED = settings(max_examples=200, deadline=None, database=None, derandomize=True)
+SHAPES = hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6)
+FLOATS = st.floats(-(2.0**126), 2.0**126, width=32)
+ANY_FLOATS = st.floats(width=32)
+SCALES = st.floats(min_value=0, max_value=2.0**100, width=32, allow_nan=False)
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+@CHECKED
+@given(SHAPES.flatmap(lambda shape: hnp.arrays(np.float32, shape, elements=ANY_FLOATS)))
+def test_channel_range(x):
+    found, expected = (np.zeros((2, x.shape[1]), np.float32) for _ in range(2))
+    bad = kernels.channel_range(x, *found)
+    assert bad == kernels.channel_range_reference(x, *expected)
+    if bad < 0:  # otherwise nobody uses them
+        assert np.array_equal(found, expected)  # -0.0 and 0.0 are one range
+
+
+@CHECKED
+@given(st.data(), SHAPES)
+def test_quantise(data, shape):
+    x = data.draw(hnp.arrays(np.float32, shape, elements=FLOATS))
+    scale = data.draw(hnp.arrays(np.float32, shape[1], elements=SCALES))
+    zero = data.draw(hnp.arrays(np.float32, shape[1], elements=FLOATS))
+    found, expected = (np.empty(shape, np.uint8) for _ in range(2))
+    kernels.quantise(x, scale, zero, found)
+    kernels.quantise_reference(x, scale, zero, expected)
+    assert same(found, expected)
+
+
+def test_quantise_rounds_halves_to_even():
+    x = np.array([0.5, 1.5, 2.5, 3.5, 254.5, 255.5, -0.5], np.float32).reshape(-1, 1, 1)
+    for quantise in (kernels.quantise, kernels.quantise_reference):
+        q = np.empty(x.shape, np.uint8)
+        quantise(x, np.ones(1, np.float32), np.zeros(1, np.float32), q)
+        assert q.ravel().tolist() == [0, 2, 2, 4, 254, 255, 0]
+
+
+@CHECKED
+@given(st.data(), SHAPES)
+def test_dequantise(data, shape):
+    q = data.draw(hnp.arrays(np.uint8, shape))
+    scale = data.draw(hnp.arrays(np.float32, shape[1], elements=SCALES))
+    zero = data.draw(hnp.arrays(np.float32, shape[1], elements=FLOATS))
+    found, expected = (np.empty(shape, np.float32) for _ in range(2))
+    kernels.dequantise(q, scale, zero, found)
+    kernels.dequantise_reference(q, scale, zero, expected)
+    assert same(found, expected)
+
+
+@CHECKED
+@given(st.data(), SHAPES, st.integers(1, 3))
+def test_gather_dequantise(data, shape, outer):
+    count, channels, inner = shape
+    q = data.draw(hnp.arrays(np.uint8, (count * outer, channels, inner)))
+    rows = data.draw(hnp.arrays(np.int64, st.integers(0, 8), elements=st.integers(0, count - 1)))
+    scale = data.draw(hnp.arrays(np.float32, channels, elements=SCALES))
+    zero = data.draw(hnp.arrays(np.float32, channels, elements=FLOATS))
+    found, expected = (np.empty((len(rows) * outer, channels, inner), np.float32) for _ in range(2))
+    kernels.gather_dequantise(q, rows, outer, scale, zero, found)
+    kernels.gather_dequantise_reference(q, rows, outer, scale, zero, expected)
+    assert same(found, expected)
+
+
+def test_kernels_work_on_large_odd_sizes_too():
+    """Sizes at which a compiler vectorises and has a rest."""
+    random = np.random.default_rng(1)
+    for shape in ((3, 1283, 1), (2, 5, 257)):
+        x = random.normal(size=shape).astype(np.float32)
+        scale, zero = random.random(shape[1]).astype(np.float32), random.normal(size=shape[1]).astype(np.float32)
+        found, expected = (np.empty(shape, np.uint8) for _ in range(2))
+        kernels.quantise(x, scale, zero, found)
+        kernels.quantise_reference(x, scale, zero, expected)
+        assert same(found, expected)
+        back, reference = (np.empty(shape, np.float32) for _ in range(2))
+        kernels.dequantise(found, scale, zero, back)
+        kernels.dequantise_reference(found, scale, zero, reference)
+        assert same(back, reference)
+
+
+def test_every_kernel_has_a_reference_and_a_test():
+    names = {name for name, value in vars(kernels).items() if hasattr(value, "py_func")}
+    assert names == {"channel_range", "quantise", "dequantise", "gather_dequantise"}
+    assert all(hasattr(kernels, f"{name}_reference") for name in names)
+    assert all(f"test_{name}" in globals() for name in names)

@@ -1,0 +1,88 @@
+"""Fixtures of the ingest tests: small images, trees of files, and a version's records read back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hapistore.catalog.names import annotations_name, images_name
+from hapistore.ingestion import IngestOptions, IngestResult, ingest, open_source
+from hapistore.stores import ObjectStore, open_store
+from hapistore_format import AnnotationShard, DatasetVersion, ImageShardReader
+
+Record = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[..., bytes]:
+    """Encoded noise, another for every seed."""
+
+    def encode(seed: int, format: str = "PNG", size: tuple[int, int] = (8, 6), **options: Any) -> bytes:
+        pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, format, **options)
+        return file.getvalue()
+
+    return encode
+
+
+@pytest.fixture
+def tree(tmp_path) -> Callable[..., Path]:
+    """Writes files by relative name, and returns the folder they lie in."""
+
+    def write(files: dict[str, bytes | str], folder: str = "source") -> Path:
+        for name, content in files.items():
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return tmp_path / folder
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path) -> ObjectStore:
+    return open_store(tmp_path / "store")
+
+
+@pytest.fixture
+def take(store) -> Callable[..., IngestResult]:
+    """Ingests a path into dataset ``d`` of ``store``."""
+
+    def run(source: Path, *, into: ObjectStore = store, columns: dict[str, str] | None = None, **options: Any):
+        return ingest(into, "d", open_source(source, **(columns or {})), IngestOptions(**options))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def read_back() -> Callable[..., list[Record]]:
+    """The live records of a version, in order, with all that is stored of them."""
+
+    def read(store: ObjectStore, version: DatasetVersion, *, dropped: bool = False) -> list[Record]:
+        records = []
+        for shard in version.shards:
+            name = images_name(shard.images)
+            images = ImageShardReader(store.get(name), where=name)
+            name = annotations_name(shard.annotations)
+            rows = AnnotationShard(store.get(name), where=name).table.to_pylist()
+            assert len(images) == len(rows) == shard.rows
+            for number, row in enumerate(rows):
+                stored = {n: images.column(n)[number].as_py() for n in ("width", "height", "orientation", "format")}
+                if row.pop("dropped") == dropped:
+                    records.append({**row, **stored, "image": bytes(images.image(number))})
+        return records
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def objects() -> Callable[[ObjectStore], dict[str, bytes]]:
+    """Every object of a store with its bytes."""
+    return lambda store: {info.name: bytes(store.get(info.name)) for info in store.list()}
