@@ -21,8 +21,9 @@ check: $(READY)  ## Lint, types, and which room may import which
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/house
 
-docs: $(READY)  ## Regenerate what is generated: the CLI reference
-	$(BIN)/python -m tests.docs.cli_reference > docs/cli.md
+docs: $(READY)  ## Regenerate what is generated: the command reference, the tables
+	$(BIN)/python docs/cli_reference.py > docs/cli.md
+	$(BIN)/python -m benchmarks.tables
 
 clean:  ## Remove the environment and the demo's data
 	rm -rf $(VENV) hapistore-data build ./*.egg-info

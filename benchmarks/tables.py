@@ -1,0 +1,76 @@
+"""Every table in the documents, made from ``results/*.json``: ``python -m benchmarks.tables``.
+
+A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; only what is between is replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .environment import read_result
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "benchmarks/RESULTS.md")
+
+
+def _range(figure: dict[str, float], digits: int, unit: str = "") -> str:
+    low, high = f"{figure['low']:.{digits}f}", f"{figure['high']:.{digits}f}"
+    spread = f" ({low}–{high})" if low != high else ""
+    return f"{figure['median']:,.{digits}f}{unit}{spread}"
+
+
+def _measured_on(result: dict[str, Any]) -> str:
+    where = result["environment"]
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("hapistore", "torch", "openvino"))
+    runs = result["figures"]["epoch_s"]["runs"]
+    return f"Medians of {runs} runs (lowest–highest) on {where['cores']} cores of an {where['cpu']}; {versions}."
+
+
+def demo_table() -> str:
+    """The main job: what stored features save, and what they cost."""
+    result = read_result("demo")
+    f = result["figures"]
+    ratio = f["bytes_per_image_raw"]["median"] / f["bytes_per_image_features"]["median"]
+    faster = f["usual_epoch_s"]["median"] / f["epoch_s"]["median"]
+    return "\n".join(
+        [
+            f"| {result['images']:,} photographs, EfficientNet-Lite0 | the usual script | hapistore |",
+            "|---|---|---|",
+            f"| bytes read per image and epoch | {f['bytes_per_image_raw']['median']:,.0f} "
+            f"| {f['bytes_per_image_features']['median']:,.0f} ({ratio:.0f}× fewer) |",
+            f"| seconds of a training epoch | {_range(f['usual_epoch_s'], 1)} "
+            f"| {_range(f['epoch_s'], 3)} ({faster:,.0f}× faster) |",
+            f"| once, before the first epoch: ingest, extraction | – "
+            f"| {_range(f['ingest_s'], 1, ' s')}, {_range(f['extract_s'], 1, ' s')} |",
+            f"| test accuracy of a linear head | {_range(f['test_accuracy_full_precision'], 4)} (float32 features) "
+            f"| {_range(f['test_accuracy'], 4)} (8-bit features) |",
+            "",
+            _measured_on(result),
+        ]
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {"demo": demo_table}
+
+
+def fill(text: str) -> str:
+    """A document with every table replaced by a fresh one."""
+
+    def replace(match: re.Match[str]) -> str:
+        return f"<!-- table {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
+
+    return re.sub(r"<!-- table (\w+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Rewrite the documents."""
+    for name in DOCUMENTS:
+        path = ROOT / name
+        path.write_text(fill(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
