@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from hapistore_format import DatasetVersion, ImageRecord, ShardRef, file_digest, write_annotations, write_image_shard
+from hapistore_format import DatasetVersion
 from hapistore_format.sealed_arrow import MARKER_TEXT
 
 from ..catalog import commit_version, ensure_marker, latest_version, parse_dataset
-from ..catalog.names import annotations_name, images_name
-from ..errors import AlreadyExists, HapistoreError, ImageError, UsageError
+from ..errors import UsageError
 from ..stores import ObjectStore
-from .merging import Merge, Row
+from .building import VersionBuild
+from .merging import Merge
 from .quarantine import Quarantined, store_quarantine
-from .reading import read_records
-from .sources import Listing, Source
+from .sources import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,93 +67,6 @@ class IngestResult:
     seconds: float
 
 
-class _Run:
-    """One pass over the source, onto one parent version."""
-
-    def __init__(self, store: ObjectStore, listing: Listing, options: IngestOptions, merge: Merge, name: str) -> None:
-        self._store = store
-        self._listing = listing
-        self._options = options
-        self._merge = merge
-        self._schema = _with_dropped(merge.schema(listing.annotations.schema, name))
-        self._records: list[ImageRecord] = []
-        self._rows: list[Row] = []
-        self._pending_bytes = 0
-        self.new_shards: list[ShardRef] = []
-        self.quarantined: list[Quarantined] = []
-        self.images = self.bytes = self.written = self.present = 0
-
-    def read(self, on_progress: Callable[[int, int], None] | None) -> None:
-        """Read every image, and store those that the parent does not have."""
-        total = len(self._listing.paths)
-        rows = _iter_rows(self._listing.annotations)
-        results = read_records(self._listing.paths, threads=self._options.threads)
-        for done, (row, result) in enumerate(zip(rows, results, strict=True), 1):
-            if isinstance(result, ImageError):
-                self._reject(row["key"], result)
-            else:
-                self._accept(row, result)
-            if on_progress:
-                on_progress(done, total)
-        self._close_shard()
-        self._merge.check_restored()
-        self.written += self._merge.restored
-        if not self.images:
-            first = self.quarantined[0]
-            raise HapistoreError(
-                f"none of the {total} images can be used, nothing was committed; "
-                f"the first is {first.key}: {first.detail} [{first.reason}]"
-            )
-
-    def shards(self) -> list[ShardRef]:
-        """Shards of the new version: the parent's, with changed annotations, then the new ones."""
-        kept = [
-            shard if rows is None else replace(shard, annotations=self._store_annotations(rows))
-            for shard, rows in self._merge.kept()
-        ]
-        return kept + self.new_shards
-
-    def _reject(self, key: str, error: ImageError) -> None:
-        if self._options.on_error == "fail":
-            raise HapistoreError(f"image {key}: {error.detail} [{error.reason}]; nothing was committed")
-        self.quarantined.append(Quarantined(key=key, reason=error.reason, detail=error.detail))
-
-    def _accept(self, row: Row, record: ImageRecord) -> None:
-        self.images += 1
-        self.bytes += len(record.image)
-        if not self._merge.offer(row, record):
-            return
-        if self._records and self._pending_bytes + len(record.image) > self._options.shard_bytes:
-            self._close_shard()
-        self._records.append(record)
-        self._rows.append({**row, "dropped": False})
-        self._pending_bytes += len(record.image)
-
-    def _close_shard(self) -> None:
-        if not self._records:
-            return
-        digest, data = write_image_shard(self._records)
-        try:
-            self._store.create(images_name(digest), data)
-            self.written += 1
-        except AlreadyExists:
-            self.present += 1
-        annotations = self._store_annotations(self._rows)
-        self.new_shards.append(
-            ShardRef(images=digest, annotations=annotations, layout="arrow", rows=len(self._rows), bytes=len(data))
-        )
-        self._records, self._rows, self._pending_bytes = [], [], 0
-
-    def _store_annotations(self, rows: list[Row]) -> str:
-        data = write_annotations(pa.Table.from_pylist(rows, schema=self._schema))
-        digest = file_digest(data)
-        try:
-            self._store.create(annotations_name(digest), data)
-        except AlreadyExists:
-            pass  # named by its bytes: what is there is this
-        return digest
-
-
 def ingest(
     store: ObjectStore,
     dataset: str,
@@ -187,31 +99,32 @@ def ingest(
     parent = latest_version(store, name)
     ensure_marker(store)
     while True:
-        run = _Run(store, listing, options, Merge(store, parent), "the source")
-        run.read(on_progress)
-        version, raced = _commit(store, name, parent, run)
+        strict = options.on_error == "fail"
+        build = VersionBuild(store, listing, Merge(store, parent), shard_bytes=options.shard_bytes, strict=strict)
+        build.read(threads=options.threads, on_progress=on_progress)
+        version, raced = _commit(store, name, parent, build)
         if not raced:
             break
         parent = latest_version(store, name)  # another writer was first: merge with what it committed
     return IngestResult(
         version=version or _required(parent),
         committed=version is not None,
-        images=run.images,
-        bytes=run.bytes,
-        shards_written=run.written,
-        shards_present=run.present,
-        quarantined=run.quarantined,
+        images=build.images,
+        bytes=build.bytes,
+        shards_written=build.written,
+        shards_present=build.present,
+        quarantined=build.quarantined,
         ignored=listing.ignored,
         seconds=time.perf_counter() - started,
     )
 
 
 def _commit(
-    store: ObjectStore, name: str, parent: DatasetVersion | None, run: _Run
+    store: ObjectStore, name: str, parent: DatasetVersion | None, built: VersionBuild
 ) -> tuple[DatasetVersion | None, bool]:
-    """Commit what a run built; (version or None where nothing changed, whether another writer came first)."""
-    shards = tuple(run.shards())
-    quarantine = store_quarantine(store, name, run.quarantined) if run.quarantined else None
+    """Commit what a pass built; (version or None where nothing changed, whether another writer came first)."""
+    shards = tuple(built.shards())
+    quarantine = store_quarantine(store, name, built.quarantined) if built.quarantined else None
     raced = False
 
     def build(newest: DatasetVersion | None, number: int) -> DatasetVersion | None:
@@ -224,7 +137,7 @@ def _commit(
             number=number,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             shards=shards,
-            quarantined=len(run.quarantined),
+            quarantined=len(built.quarantined),
             quarantine=quarantine,
         )
 
@@ -237,18 +150,6 @@ def _required(version: DatasetVersion | None) -> DatasetVersion:
     return version
 
 
-def _with_dropped(schema: pa.Schema) -> pa.Schema:
-    """Columns in the order the format wants: key, label, subset, dropped, then metadata."""
-    fixed = [schema.field("key"), schema.field("label"), schema.field("subset"), pa.field("dropped", pa.bool_())]
-    names = {field.name for field in fixed}
-    return pa.schema(fixed + [field for field in schema if field.name not in names])
-
-
 def _check_names(schema: pa.Schema) -> None:
     if MARKER_TEXT in str(schema):
         raise UsageError(f"a column's name contains {MARKER_TEXT!r}, which marks the end of stored files; rename it")
-
-
-def _iter_rows(table: pa.Table) -> Iterator[Row]:
-    for batch in table.to_batches(max_chunksize=4096):
-        yield from batch.to_pylist()
