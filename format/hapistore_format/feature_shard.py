@@ -107,7 +107,9 @@ def write_feature_shard(
 
 def _schema(header: FeatureHeader, method: Codec) -> pa.Schema:
     if method.compressor is None:
-        tensor = pa.fixed_shape_tensor(pa.from_numpy_dtype(method.quantiser.dtype), list(header.shape))
+        tensor = pa.fixed_shape_tensor(
+            pa.from_numpy_dtype(method.quantiser.dtype), list(method.raw_shape(header.shape))
+        )
         fields = [pa.field("features", tensor, nullable=False)]
     else:
         fields = [pa.field("rows", pa.int32(), nullable=False), pa.field("block", pa.binary(), nullable=False)]
@@ -192,7 +194,7 @@ class FeatureShardReader:
             values = batch.column(0).storage.flatten()
             if values.null_count:
                 raise FormatError("bad-block", "a block has rows that lack a value", where=self.where)
-            return values.to_numpy(zero_copy_only=True).reshape(rows, *self.header.shape)
+            return self.codec.decode(values.to_numpy(zero_copy_only=True), rows, self.header.shape, where=self.where)
         return self.codec.decode(memoryview(batch.column(1)[0].as_buffer()), rows, self.header.shape, where=self.where)
 
     def _read_params(self) -> Params:

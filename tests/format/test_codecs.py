@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -39,11 +40,12 @@ class TestF16Zstd(TestF16):
 
 class TestU8c(CodecContract):
     spec = "u8c"
+    levels, divisor = 255, 500
 
     def bound(self, features):
         x = ChannelAxes.of(features.shape[1:]).view(features).astype(np.float64)
         low, high = x.min(axis=(0, 2), keepdims=True), x.max(axis=(0, 2), keepdims=True)
-        bound = (high - low) / 500 + 2.0**-22 * np.maximum(abs(low), abs(high)) + 2.0**-133
+        bound = (high - low) / self.divisor + 2.0**-22 * np.maximum(abs(low), abs(high)) + 2.0**-133
         return np.broadcast_to(bound, x.shape).reshape(features.shape)
 
     def test_a_value_is_zero_plus_scale_times_code(self):
@@ -53,12 +55,12 @@ class TestU8c(CodecContract):
         assert np.array_equal(self.decode_all(features), expected)
         assert np.array_equal(zero, features.min(axis=(0, 2, 3)))
         span = features.max(axis=(0, 2, 3)).astype(np.float64) - zero
-        assert ((scale >= span / 255) & (scale <= span / 255 * (1 + 2.0**-7))).all()
+        assert ((scale >= span / self.levels) & (scale <= span / self.levels * (1 + 2.0**-7))).all()
         assert not (scale.view(np.uint32) & 0xFFFF).any()  # a bfloat16 each
 
     def test_channels_do_not_share_a_scale(self):
         features = np.stack([np.linspace(0, 1, 50), np.linspace(0, 1000, 50)], axis=1).astype(np.float32)
-        assert np.abs(self.decode_all(features)[:, 0] - features[:, 0]).max() < 0.003
+        assert np.abs(self.decode_all(features)[:, 0] - features[:, 0]).max() < 1 / self.levels
 
     def test_tokens_share_their_channels_scale(self):
         features = np.random.default_rng(2).normal(size=(5, 7, 3)).astype(np.float32)
@@ -101,6 +103,36 @@ def test_a_scale_is_the_smallest_bfloat16_not_below(value):
 
 class TestU8cZstd(TestU8c):
     spec = "u8c+zstd"
+
+
+class TestU4c(TestU8c):
+    spec = "u4c"
+    levels, divisor = 15, 29
+
+
+class TestU4cZstd(TestU4c):
+    spec = "u4c+zstd"
+
+
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize("spec", ["u8c+zstd", "u4c+zstd"])
+@pytest.mark.parametrize("shape", [(5,), (5, 3), (3, 5), (5, 3, 1)])
+def test_blocks_with_and_without_an_order_of_channels(rows, spec, shape):
+    codec, axes = get_codec(spec), ChannelAxes.of(shape)
+    features = np.random.default_rng(rows).normal(np.arange(shape[-1]), 1, (rows, *shape)).astype(np.float32)
+    params = codec.quantiser.fit(features, axes)
+    block = codec.encode(features, params)
+    decoded = codec.decode(memoryview(block), rows, shape, where="test")
+    assert np.array_equal(decoded, codec.quantiser.quantise(features, axes, params))
+
+
+@pytest.mark.parametrize("classes", [[0, 0, 0, 0, 0], [9, 9, 1, 255, 0]])
+def test_any_bytes_are_an_order_of_channels(classes):
+    codec, shape = get_codec("u8c+zstd"), (5,)
+    codes = np.arange(500, dtype=np.uint8).reshape(5, 100)  # channel by channel, as they stand
+    raw = bytes(classes) + codes.tobytes()
+    decoded = codec.decode(memoryview(zstandard.compress(raw)), 100, shape, where="test")
+    assert np.array_equal(decoded[:, np.argsort(classes, kind="stable")], codes.T)
 
 
 def test_every_codec_is_tested():

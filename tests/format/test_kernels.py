@@ -36,17 +36,19 @@ def test_quantise(data, shape):
     x = data.draw(hnp.arrays(np.float32, shape, elements=FLOATS))
     scale = data.draw(hnp.arrays(np.float32, shape[1], elements=SCALES))
     zero = data.draw(hnp.arrays(np.float32, shape[1], elements=FLOATS))
+    levels = data.draw(st.sampled_from([15, 255]))
     found, expected = (np.empty(shape, np.uint8) for _ in range(2))
-    kernels.quantise(x, scale, zero, found)
-    kernels.quantise_reference(x, scale, zero, expected)
+    kernels.quantise(x, scale, zero, levels, found)
+    kernels.quantise_reference(x, scale, zero, levels, expected)
     assert same(found, expected)
+    assert found.max(initial=0) <= levels
 
 
 def test_quantise_rounds_halves_to_even():
     x = np.array([0.5, 1.5, 2.5, 3.5, 254.5, 255.5, -0.5], np.float32).reshape(-1, 1, 1)
     for quantise in (kernels.quantise, kernels.quantise_reference):
         q = np.empty(x.shape, np.uint8)
-        quantise(x, np.ones(1, np.float32), np.zeros(1, np.float32), q)
+        quantise(x, np.ones(1, np.float32), np.zeros(1, np.float32), 255, q)
         assert q.ravel().tolist() == [0, 2, 2, 4, 254, 255, 0]
 
 
@@ -83,8 +85,8 @@ def test_kernels_work_on_large_odd_sizes_too():
         x = random.normal(size=shape).astype(np.float32)
         scale, zero = random.random(shape[1]).astype(np.float32), random.normal(size=shape[1]).astype(np.float32)
         found, expected = (np.empty(shape, np.uint8) for _ in range(2))
-        kernels.quantise(x, scale, zero, found)
-        kernels.quantise_reference(x, scale, zero, expected)
+        kernels.quantise(x, scale, zero, 255, found)
+        kernels.quantise_reference(x, scale, zero, 255, expected)
         assert same(found, expected)
         back, reference = (np.empty(shape, np.float32) for _ in range(2))
         kernels.dequantise(found, scale, zero, back)
@@ -92,8 +94,46 @@ def test_kernels_work_on_large_odd_sizes_too():
         assert same(back, reference)
 
 
+@CHECKED
+@given(st.data(), SHAPES)
+def test_rows_from_channels(data, shape):
+    count, channels, inner = shape
+    by_channel = data.draw(hnp.arrays(np.uint8, (channels, count, inner)))
+    order = np.array(data.draw(st.permutations(range(channels))), np.int64)
+    found, expected = (np.empty(shape, np.uint8) for _ in range(2))
+    kernels.rows_from_channels(by_channel, order, found)
+    kernels.rows_from_channels_reference(by_channel, order, expected)
+    assert same(found, expected)
+
+
+def test_rows_from_channels_beyond_one_tile():
+    random = np.random.default_rng(4)
+    by_channel, order = random.integers(0, 256, (37, 101, 3)).astype(np.uint8), random.permutation(37)
+    found, expected = (np.empty((101, 37, 3), np.uint8) for _ in range(2))
+    kernels.rows_from_channels(by_channel, order, found)
+    kernels.rows_from_channels_reference(by_channel, order, expected)
+    assert same(found, expected)
+
+
+@CHECKED
+@given(hnp.arrays(np.uint8, st.integers(0, 70), elements=st.integers(0, 15)))
+def test_pack_nibbles(codes):
+    packed = kernels.pack_nibbles(codes)
+    assert same(packed, kernels.pack_nibbles_reference(codes))
+    assert len(packed) == -(-len(codes) // 2)
+    assert same(kernels.unpack_nibbles(packed, len(codes)), codes)
+
+
+@CHECKED
+@given(hnp.arrays(np.uint8, st.integers(0, 70)), st.booleans())
+def test_unpack_nibbles(packed, odd):
+    count = max(0, 2 * len(packed) - odd)
+    assert same(kernels.unpack_nibbles(packed, count), kernels.unpack_nibbles_reference(packed, count))
+
+
 def test_every_kernel_has_a_reference_and_a_test():
     names = {name for name, value in vars(kernels).items() if hasattr(value, "py_func")}
-    assert names == {"channel_range", "quantise", "dequantise", "gather_dequantise"}
+    quantisers = {"channel_range", "quantise", "dequantise", "gather_dequantise"}
+    assert names == quantisers | {"rows_from_channels", "pack_nibbles", "unpack_nibbles"}
     assert all(hasattr(kernels, f"{name}_reference") for name in names)
     assert all(f"test_{name}" in globals() for name in names)

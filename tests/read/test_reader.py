@@ -104,7 +104,7 @@ def test_without_a_label_there_is_none(view, make_view):
 def test_every_codec(make_view, expected_features, codec):
     view = make_view(codec=codec)
     for batch in reader(view, batch_size=5).epoch(0):
-        assert np.allclose(batch.features, expected_features(batch.rows), atol=0.06)
+        assert np.allclose(batch.features, expected_features(batch.rows), atol=0.8 if "u4c" in codec else 0.06)
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 1, 60, 100, 1 << 30])

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import FormatError
+from . import kernels
 from .axes import ChannelAxes
 from .compressors import COMPRESSORS, Compressor
+from .layout import block_bytes, from_block, to_block
 from .quantisers import QUANTISERS, Params, Quantiser
 
 
@@ -19,7 +21,7 @@ class Codec:
     """How a block of features becomes bytes.
 
     Without a compressor a block is its stored values row by row, which is what Arrow calls a fixed
-    shape tensor. Under a compressor it is stored channel by channel.
+    shape tensor. Under a compressor it is stored channel by channel; see ``layout``.
     """
 
     spec: str
@@ -33,29 +35,43 @@ class Codec:
             features: float32 [n, *shape].
 
         Returns:
-            Stored values [n, *shape], or their compressed bytes.
+            Stored values [n, *raw_shape(shape)], or their compressed bytes.
         """
         axes = ChannelAxes.of(features.shape[1:])
         stored = self.quantiser.quantise(features, axes, params)
-        if self.compressor is None:
+        if self.compressor is not None:
+            return self.compressor.compress(to_block(stored, axes, self.quantiser.bits))
+        if self.quantiser.bits != 4:
             return stored
-        by_channel = np.ascontiguousarray(axes.view(stored).transpose(1, 0, 2))
-        return self.compressor.compress(by_channel)
+        rows = np.zeros((len(stored), 2 * self.raw_shape(features.shape[1:])[0]), np.uint8)
+        rows[:, : axes.row_values] = stored.reshape(len(stored), -1)
+        return kernels.pack_nibbles(rows.reshape(-1)).reshape(len(stored), -1)
 
-    def decode(self, block: memoryview, rows: int, shape: tuple[int, ...], *, where: str) -> np.ndarray:
-        """Stored values of a compressed block, [rows, *shape] in the quantiser's dtype.
+    def raw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one row of an uncompressed block: the feature's, or its codes two a byte in one axis."""
+        return (-(-math.prod(shape) // 2),) if self.quantiser.bits == 4 else shape
+
+    def decode(self, block: memoryview | np.ndarray, rows: int, shape: tuple[int, ...], *, where: str) -> np.ndarray:
+        """Stored values of a block, [rows, *shape] in the quantiser's dtype.
+
+        Args:
+            block: compressed bytes, or the array of an uncompressed block.
 
         Raises:
             FormatError: ``bad-block``.
         """
+        quantiser = self.quantiser
+        if isinstance(block, np.ndarray):
+            if quantiser.bits != 4:
+                return block.reshape(rows, *shape)
+            packed = np.ascontiguousarray(block).reshape(-1)
+            codes = kernels.unpack_nibbles(packed, 2 * len(packed)).reshape(rows, -1)
+            return np.ascontiguousarray(codes[:, : math.prod(shape)]).reshape(rows, *shape)
         if self.compressor is None:
             raise TypeError(f"blocks of codec {self.spec} are not compressed")
-        axes = ChannelAxes.of(shape)
-        size = rows * math.prod(shape) * self.quantiser.dtype.itemsize
+        size = block_bytes(ChannelAxes.of(shape), rows, quantiser.dtype, quantiser.bits)
         raw = self.compressor.decompress(block, size, where)
-        by_channel = np.frombuffer(raw, self.quantiser.dtype)
-        by_channel = by_channel.reshape(axes.channels, rows * axes.outer, axes.inner)
-        return np.ascontiguousarray(by_channel.transpose(1, 0, 2)).reshape(rows, *shape)
+        return from_block(raw, rows, shape, quantiser.dtype, quantiser.bits)
 
 
 def codec_names() -> list[str]:

@@ -10,8 +10,9 @@ import zstandard
 
 from ..errors import FormatError
 
-# Measured on pooled features: level 9 takes a fraction of the forward pass and decodes as fast as any.
-_ZSTD_LEVEL = 9
+# Measured on pooled 8-bit features: among the smallest and the fastest to decode of all levels, and thousands of
+# rows a second to encode, many times what a network gives.
+_ZSTD_LEVEL = 17
 
 
 class Compressor(NamedTuple):

@@ -49,22 +49,23 @@ def channel_range_reference(x: np.ndarray, low: np.ndarray, high: np.ndarray) ->
 
 
 @_jit
-def quantise(x: np.ndarray, scale: np.ndarray, zero: np.ndarray, q: np.ndarray) -> None:
-    """q = round((x - zero) / scale), halves to even, 0 where scale is 0."""
+def quantise(x: np.ndarray, scale: np.ndarray, zero: np.ndarray, levels: int, q: np.ndarray) -> None:
+    """q = round((x - zero) / scale), halves to even, within 0 to ``levels``; 0 where scale is 0."""
+    top = np.float64(levels)
     for m in range(x.shape[0]):
         for c in range(x.shape[1]):
             s = np.float64(scale[c])
             z = np.float64(zero[c])
             for k in range(x.shape[2]):
                 level = 0.0 if s == 0.0 else np.rint((np.float64(x[m, c, k]) - z) / s)
-                q[m, c, k] = np.uint8(min(255.0, max(0.0, level)))
+                q[m, c, k] = np.uint8(min(top, max(0.0, level)))
 
 
-def quantise_reference(x: np.ndarray, scale: np.ndarray, zero: np.ndarray, q: np.ndarray) -> None:
+def quantise_reference(x: np.ndarray, scale: np.ndarray, zero: np.ndarray, levels: int, q: np.ndarray) -> None:
     """``quantise`` in numpy."""
     s = scale.astype(np.float64)[None, :, None]
     level = np.rint((x.astype(np.float64) - zero[None, :, None]) / np.where(s == 0, 1, s))
-    q[:] = np.where(s == 0, 0, np.clip(level, 0, 255)).astype(np.uint8)
+    q[:] = np.where(s == 0, 0, np.clip(level, 0, levels)).astype(np.uint8)
 
 
 @_jit
@@ -109,3 +110,61 @@ def gather_dequantise_reference(
     """``gather_dequantise`` in numpy."""
     picked = (rows[:, None] * outer + np.arange(outer)).reshape(-1)
     dequantise_reference(q[picked], scale, zero, x)
+
+
+# Rows of one tile are written while they are in the first-level cache.
+_TILE_ROWS = 32
+
+
+@_jit
+def rows_from_channels(by_channel: np.ndarray, order: np.ndarray, q: np.ndarray) -> None:
+    """q[m, order[c], k] = by_channel[c, m, k]. ``order`` must be a permutation of the channels."""
+    rows = by_channel.shape[1]
+    for first in range(0, rows, _TILE_ROWS):
+        last = min(first + _TILE_ROWS, rows)
+        for c in range(by_channel.shape[0]):
+            to = order[c]
+            if by_channel.shape[2] == 1:
+                for m in range(first, last):
+                    q[m, to, 0] = by_channel[c, m, 0]
+            else:
+                for m in range(first, last):
+                    for k in range(by_channel.shape[2]):
+                        q[m, to, k] = by_channel[c, m, k]
+
+
+def rows_from_channels_reference(by_channel: np.ndarray, order: np.ndarray, q: np.ndarray) -> None:
+    """``rows_from_channels`` in numpy."""
+    q[:, order] = by_channel.transpose(1, 0, 2)
+
+
+@_jit
+def pack_nibbles(codes: np.ndarray) -> np.ndarray:
+    """Codes below 16, uint8 [n], two a byte, the first in the low half: uint8 [ceil(n / 2)]."""
+    packed = np.zeros((len(codes) + 1) // 2, np.uint8)
+    for i in range(len(codes)):
+        packed[i // 2] |= codes[i] << np.uint8(4 * (i % 2))
+    return packed
+
+
+def pack_nibbles_reference(codes: np.ndarray) -> np.ndarray:
+    """``pack_nibbles`` in numpy."""
+    even = np.append(codes, np.uint8(0)) if len(codes) % 2 else codes
+    return even[::2] | (even[1::2] << np.uint8(4))
+
+
+@_jit
+def unpack_nibbles(packed: np.ndarray, count: int) -> np.ndarray:
+    """The first ``count`` codes of ``pack_nibbles``' bytes: uint8 [count]. ``packed`` must hold them."""
+    codes = np.empty(count, np.uint8)
+    for i in range(count // 2):
+        codes[2 * i] = packed[i] & np.uint8(15)
+        codes[2 * i + 1] = packed[i] >> np.uint8(4)
+    if count % 2:
+        codes[count - 1] = packed[count // 2] & np.uint8(15)
+    return codes
+
+
+def unpack_nibbles_reference(packed: np.ndarray, count: int) -> np.ndarray:
+    """``unpack_nibbles`` in numpy."""
+    return np.stack([packed & np.uint8(15), packed >> np.uint8(4)], axis=1).reshape(-1)[:count]

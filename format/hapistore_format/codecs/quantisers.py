@@ -24,6 +24,7 @@ class Quantiser(Protocol):
 
     name: str
     dtype: np.dtype
+    bits: int
     lossless: bool
 
     def fit(self, features: np.ndarray, axes: ChannelAxes) -> Params:
@@ -59,6 +60,7 @@ class _Float:
     def __init__(self, name: str, dtype: type[np.floating], *, lossless: bool) -> None:
         self.name = name
         self.dtype = np.dtype(dtype).newbyteorder("<")
+        self.bits = 8 * self.dtype.itemsize
         self.lossless = lossless
 
     def fit(self, features: np.ndarray, axes: ChannelAxes) -> Params:
@@ -92,17 +94,22 @@ class _Float:
         return ()
 
 
-class _UInt8PerChannel:
-    """8 bits per channel: value = zero + scale × code, scale and zero per channel and shard.
+class _UIntPerChannel:
+    """A few bits per value: value = zero + scale × code, scale and zero per channel and shard.
 
-    ``zero`` is the channel's minimum. ``scale`` is (max − min) / 255 rounded up to bfloat16: half the
-    bytes, and no code beyond 255. For a channel spanning [min, max] the error of a value is at most
-    (max − min) / 500 + 2**-22 × max(\\|min\\|, \\|max\\|) + 2**-133; a constant channel is exact.
+    ``zero`` is the channel's minimum. ``scale`` is (max − min) / L rounded up to bfloat16, with L = 255 for
+    ``u8c`` and 15 for ``u4c``: half the bytes, and no code beyond L. For a channel spanning [min, max] the error of
+    a value is at most (max − min) / D + 2**-22 × max(\\|min\\|, \\|max\\|) + 2**-133, with D = 500 for ``u8c`` and
+    29 for ``u4c``; a constant channel is exact. Codes are one a byte in memory, of ``u4c`` two a byte when stored.
     """
 
-    name = "u8c"
     dtype = np.dtype(np.uint8)
     lossless = False
+
+    def __init__(self, name: str, bits: int) -> None:
+        self.name = name
+        self.bits = bits
+        self._levels = (1 << bits) - 1
 
     def fit(self, features: np.ndarray, axes: ChannelAxes) -> Params:
         low = np.empty(axes.channels, np.float32)
@@ -115,12 +122,12 @@ class _UInt8PerChannel:
         span = high.astype(np.float64) - low
         if span.max(initial=0) > np.finfo(np.float32).max / 4:
             raise FormatError("out-of-range", f"a channel spans {span.max():.3g}, too far for codec {self.name}")
-        return _round_up_to_bfloat16(span / 255), low
+        return _round_up_to_bfloat16(span / self._levels), low
 
     def quantise(self, features: np.ndarray, axes: ChannelAxes, params: Params) -> np.ndarray:
         stored = np.empty(features.shape, np.uint8)
         scale, zero = params
-        kernels.quantise(axes.view(features), scale, zero, axes.view(stored))
+        kernels.quantise(axes.view(features), scale, zero, self._levels, axes.view(stored))
         return stored
 
     def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
@@ -169,7 +176,8 @@ def _unstorable(row: int, value: float, codec: str) -> FormatError:
 QUANTISERS: dict[str, Quantiser] = {
     "f32": _Float("f32", np.float32, lossless=True),
     "f16": _Float("f16", np.float16, lossless=False),
-    "u8c": _UInt8PerChannel(),
+    "u8c": _UIntPerChannel("u8c", 8),
+    "u4c": _UIntPerChannel("u4c", 4),
 }
 """By name. ``f32`` is exact (NaN and Inf included); ``f16`` rounds to nearest even: the error of x is at most
-max(2**-11 × |x|, 2**-25); for ``u8c`` see its class."""
+max(2**-11 × |x|, 2**-25); for ``u8c`` and ``u4c`` see their class."""
