@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .catalog import View, open_view, verify_store
+    from .catalog import View, open_view, transcode, verify_store
     from .errors import HapistoreError
     from .extraction import ExtractOptions, extract
     from .images import Preprocess
@@ -37,6 +37,7 @@ _HOMES = {
     "manifest": "ingestion",
     "open_store": "stores",
     "open_view": "catalog",
+    "transcode": "catalog",
     "verify_store": "catalog",
 }
 
@@ -56,6 +57,7 @@ __all__ = [
     "manifest",
     "open_store",
     "open_view",
+    "transcode",
     "verify_store",
 ]
 

@@ -4,12 +4,14 @@ from .datasets import commit_version, dataset_names, latest_version, open_versio
 from .inventory import FeatureSummary, dataset_features
 from .marker import ensure_marker, require_store
 from .recipes import find_recipe, load_recipe, register_recipe
+from .transcoding import TranscodeResult, transcode
 from .verifying import Damage, VerifyReport, verify_store
 from .views import View, open_view
 
 __all__ = [
     "Damage",
     "FeatureSummary",
+    "TranscodeResult",
     "VerifyReport",
     "View",
     "commit_version",
@@ -25,5 +27,6 @@ __all__ = [
     "register_recipe",
     "require_store",
     "resolve_version",
+    "transcode",
     "verify_store",
 ]

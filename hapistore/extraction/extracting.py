@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from hapistore_format import DatasetVersion, Recipe, get_codec
 
 from ..catalog import register_recipe, require_store, resolve_version
+from ..catalog.features import FeatureTask, list_tasks, store_features
 from ..errors import UsageError
 from ..models import Prefix
 from ..stores import ObjectStore
 from .forwarding import Forward
 from .recipes import recipe_of
-from .shards import ShardTask, list_tasks, store_features
 
 DEFAULT_CODEC = "u8c+zstd"
 
@@ -100,11 +100,11 @@ def extract(
     tasks = list_tasks(store, version, recipe, codecs)
     progress = _Progress(version.rows, on_progress)
     progress.add(sum(task.shard.rows for task in tasks if not task.missing))
-    transcoded = [task for task in tasks if task.missing and task.lossless]
+    transcoded = [task for task in tasks if task.missing and task.source]
     for task in transcoded:
-        store_features(store, recipe, task, task.read_lossless(store), {"transcoded_from": task.lossless})
+        store_features(store, recipe, task, task.read_source(store), {"transcoded_from": task.source})
         progress.add(task.shard.rows)
-    to_run = [task for task in tasks if task.missing and not task.lossless]
+    to_run = [task for task in tasks if task.missing and not task.source]
     forward = _run_network(store, recipe, prefix, to_run, options, progress) if to_run else None
     return ExtractResult(
         version=version,
@@ -135,7 +135,7 @@ def _run_network(
     store: ObjectStore,
     recipe: Recipe,
     prefix: Prefix,
-    tasks: Sequence[ShardTask],
+    tasks: Sequence[FeatureTask],
     options: ExtractOptions,
     progress: _Progress,
 ) -> Forward:

@@ -94,6 +94,17 @@ def test_kernels_work_on_large_odd_sizes_too():
         assert same(back, reference)
 
 
+def test_gather_halves():
+    """Every finite half there is."""
+    halves = np.arange(1 << 16, dtype=np.uint16)
+    h = halves[np.isfinite(halves.view(np.float16))].reshape(-1, 62)
+    rows = np.random.default_rng(1).permutation(len(h))
+    found, expected = (np.empty(h.shape, np.float32) for _ in range(2))
+    kernels.gather_halves(h, rows, found.view(np.uint32), found)
+    kernels.gather_halves_reference(h, rows, expected.view(np.uint32), expected)
+    assert np.array_equal(found.view(np.uint32), expected.view(np.uint32))  # signed zeros too
+
+
 @CHECKED
 @given(st.data(), SHAPES)
 def test_rows_from_channels(data, shape):
@@ -134,6 +145,6 @@ def test_unpack_nibbles(packed, odd):
 def test_every_kernel_has_a_reference_and_a_test():
     names = {name for name, value in vars(kernels).items() if hasattr(value, "py_func")}
     quantisers = {"channel_range", "quantise", "dequantise", "gather_dequantise"}
-    assert names == quantisers | {"rows_from_channels", "pack_nibbles", "unpack_nibbles"}
+    assert names == quantisers | {"gather_halves", "rows_from_channels", "pack_nibbles", "unpack_nibbles"}
     assert all(hasattr(kernels, f"{name}_reference") for name in names)
     assert all(f"test_{name}" in globals() for name in names)

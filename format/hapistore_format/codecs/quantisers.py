@@ -80,7 +80,10 @@ class _Float:
         if stored.dtype == out.dtype:
             np.take(stored, rows, axis=0, out=out)
         else:
-            out[...] = stored[rows]
+            x = out.reshape(len(rows), axes.row_values)
+            kernels.gather_halves(
+                stored.view(np.uint16).reshape(len(stored), axes.row_values), rows, x.view(np.uint32), x
+            )
 
     def pack(self, params: Params) -> bytes:
         return b""

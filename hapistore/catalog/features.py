@@ -11,42 +11,57 @@ import numpy as np
 
 from hapistore_format import DatasetVersion, FeatureShardReader, FormatError, Recipe, ShardRef, write_feature_shard
 
-from ..catalog.names import features_name
 from ..errors import AlreadyExists, HapistoreError, NotFound
 from ..stores import ObjectStore
+from .names import features_name
 
-_LOSSLESS = ("f32", "f32+zstd")
+LOSSLESS = ("f32", "f32+zstd")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShardTask:
-    """One image shard: the codecs it lacks, and the object that holds its features exactly, if any."""
+class FeatureTask:
+    """One image shard: the codecs it lacks, and the feature shard they can be made from, if any."""
 
     shard: ShardRef
     missing: tuple[str, ...]
-    lossless: str | None
+    source: str | None
 
-    def read_lossless(self, store: ObjectStore) -> np.ndarray:
-        """float32 [rows, *shape] from the lossless feature shard."""
-        if self.lossless is None:
-            raise ValueError("there is no lossless feature shard to read")
-        return FeatureShardReader(store.get(self.lossless), where=self.lossless).features()
+    def read_source(self, store: ObjectStore) -> np.ndarray:
+        """float32 [rows, *shape] from the feature shard that there is.
+
+        Raises:
+            FormatError: it is damaged.
+        """
+        if self.source is None:
+            raise ValueError("there is no feature shard to read")
+        return FeatureShardReader(store.get(self.source), where=self.source).features()
 
 
-def list_tasks(store: ObjectStore, version: DatasetVersion, recipe: Recipe, codecs: Sequence[str]) -> list[ShardTask]:
-    """A task for every distinct image shard of a version, done ones included."""
+def list_tasks(
+    store: ObjectStore,
+    version: DatasetVersion,
+    recipe: Recipe,
+    codecs: Sequence[str],
+    *,
+    sources: Sequence[str] = LOSSLESS,
+) -> list[FeatureTask]:
+    """A task for every distinct image shard of a version, done ones included.
+
+    Args:
+        sources: codecs that the others may be made from, the best first.
+    """
     tasks = []
     for shard in {shard.images: shard for shard in version.shards}.values():
         missing = tuple(c for c in codecs if not _exists(store, features_name(recipe.digest, c, shard.images)))
-        exact = (features_name(recipe.digest, c, shard.images) for c in _LOSSLESS)
-        lossless = next((name for name in exact if _exists(store, name)), None) if missing else None
-        tasks.append(ShardTask(shard=shard, missing=missing, lossless=lossless))
+        usable = (features_name(recipe.digest, c, shard.images) for c in sources)
+        source = next((name for name in usable if _exists(store, name)), None) if missing else None
+        tasks.append(FeatureTask(shard=shard, missing=missing, source=source))
     return tasks
 
 
 def store_features(
-    store: ObjectStore, recipe: Recipe, task: ShardTask, features: np.ndarray, provenance: dict[str, Any]
+    store: ObjectStore, recipe: Recipe, task: FeatureTask, features: np.ndarray, provenance: dict[str, Any]
 ) -> None:
     """Encode and store one shard's features in every codec it lacks. Who stores first wins.
 
