@@ -97,9 +97,9 @@ def write_feature_shard(
     for start, stop in _block_spans(header, method):
         block = method.encode(features[start:stop], params)
         writer.write(_record_batch(block, stop - start, schema))
-    packed = COMPRESSORS["zstd"].compress(np.frombuffer(method.quantiser.pack(params), np.uint8))
+    packed = np.frombuffer(method.quantiser.pack(params), np.uint8)
     extra = {
-        _PARAMS_KEY: base64.b64encode(packed).decode("ascii"),
+        _PARAMS_KEY: base64.b64encode(COMPRESSORS["zstd"].compress(packed, 1)).decode("ascii"),
         _PROVENANCE_KEY: json.dumps(provenance, sort_keys=True, separators=(",", ":")),
     }
     return writer.finish(extra)

@@ -40,7 +40,7 @@ class Codec:
         axes = ChannelAxes.of(features.shape[1:])
         stored = self.quantiser.quantise(features, axes, params)
         if self.compressor is not None:
-            return self.compressor.compress(to_block(stored, axes, self.quantiser.bits))
+            return self.compressor.compress(to_block(stored, axes, self.quantiser.bits), stored[0].nbytes)
         if self.quantiser.bits != 4:
             return stored
         rows = np.zeros((len(stored), 2 * self.raw_shape(features.shape[1:])[0]), np.uint8)
