@@ -165,7 +165,7 @@ class FolderStore:
             return
         if self.root in folder.parents or not folder.is_dir():
             self._make_folders(folder.parent)
-            folder.mkdir(exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             _sync_folder(folder.parent)
         self._synced.add(folder)
 
