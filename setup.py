@@ -52,6 +52,8 @@ setup(
             "elpv-dataset>=1.0.0.post1",
         ],
         "serve": ["prometheus_client>=0.20"],
+        # Peers that the benchmarks compare with.
+        "bench": ["blosc2>=4", "lz4>=4.4", "pcodec>=1", "zfpy>=1.0.1"],
         "dev": [
             "foolbox>=3.3.4",
             "hypothesis>=6.100",

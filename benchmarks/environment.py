@@ -12,8 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import hapistore
+
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("hapistore", "torch", "openvino", "numpy", "pyarrow", "numba", "pillow", "zstandard")
+_PACKAGES = ("torch", "openvino", "numpy", "pyarrow", "numba", "pillow", "zstandard")
 
 
 def environment() -> dict[str, Any]:
@@ -25,7 +27,7 @@ def environment() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": {"hapistore": hapistore.__version__, **{name: version(name) for name in _PACKAGES}},
     }
 
 

@@ -6,7 +6,7 @@ A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; only what i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,41 @@ def demo_table() -> str:
     )
 
 
-TABLES: dict[str, Callable[[], str]] = {"demo": demo_table}
+def codecs_table() -> str:
+    """Every codec and peer on every set; in bold what no other is both smaller and faster to decode than."""
+    result = read_result("codecs")
+    parts = []
+    for name, measured in result["sets"].items():
+        rows, *shape = measured["shape"]
+        parts += [
+            f"**{name}**: {measured['features']}, {rows:,} rows of {'×'.join(map(str, shape))}, "
+            f"{measured['zeros']:.0%} zeros",
+            "",
+            "| codec | bytes a row | decode, GB/s of float32 | encode | largest error |",
+            "|---|---|---|---|---|",
+        ]
+        codecs = measured["codecs"]
+        for codec, figures in sorted(codecs.items(), key=lambda item: (not item[1]["ours"], item[1]["bytes_per_row"])):
+            label = f"**{codec}**" if _on_front(figures, codecs.values()) else codec
+            parts.append(
+                f"| {label} | {figures['bytes_per_row']:,.0f} | {_range(figures['decode_gb_s'], 2)} "
+                f"| {figures['encode_gb_s']:.3f} | {figures['largest_error']:.2g} |"
+            )
+        parts.append("")
+    where = result["environment"]
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("numpy", "numba", "zstandard"))
+    parts.append(f"One thread of an {where['cpu']}; {versions}.")
+    return "\n".join(parts)
+
+
+def _on_front(figures: dict[str, Any], others: Iterable[dict[str, Any]]) -> bool:
+    rate = figures["decode_gb_s"]["median"]
+    return not any(
+        other["bytes_per_row"] < figures["bytes_per_row"] and other["decode_gb_s"]["median"] > rate for other in others
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {"demo": demo_table, "codecs": codecs_table}
 
 
 def fill(text: str) -> str:
