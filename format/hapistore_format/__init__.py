@@ -8,16 +8,20 @@ from .codecs import Codec, codec_names, get_codec
 from .digests import file_digest, is_digest, record_digest, shard_digest
 from .errors import DamagedError, FormatError, HapistoreError
 from .feature_shard import FeatureHeader, FeatureShardReader, write_feature_shard
-from .image_shard import ImageRecord, ImageShardReader, write_image_shard
+from .file_seal import FileSeal
+from .image_shard import ImageRecord, ImageShard
+from .image_shard_arrow import ImageShardReader, write_image_shard
+from .image_shard_lmdb import LmdbImageShard, LmdbShardFile, write_lmdb_image_shard
 from .recipe import Recipe
 from .sealed_json import read_sealed_json, write_sealed_json
-from .version import DatasetVersion, ShardRef
+from .version import LAYOUTS, DatasetVersion, ShardRef
 from .weights import read_weights, write_weights
 
 FORMAT_VERSION = 1
 
 __all__ = [
     "FORMAT_VERSION",
+    "LAYOUTS",
     "SUBSETS",
     "AnnotationShard",
     "Codec",
@@ -25,10 +29,14 @@ __all__ = [
     "DatasetVersion",
     "FeatureHeader",
     "FeatureShardReader",
+    "FileSeal",
     "FormatError",
     "HapistoreError",
     "ImageRecord",
+    "ImageShard",
     "ImageShardReader",
+    "LmdbImageShard",
+    "LmdbShardFile",
     "Recipe",
     "ShardRef",
     "codec_names",
@@ -42,6 +50,7 @@ __all__ = [
     "write_annotations",
     "write_feature_shard",
     "write_image_shard",
+    "write_lmdb_image_shard",
     "write_sealed_json",
     "write_weights",
 ]

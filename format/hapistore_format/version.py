@@ -10,6 +10,8 @@ from .digests import is_digest
 from .errors import FormatError
 from .sealed_json import check_format, read_sealed_json, take, write_sealed_json
 
+LAYOUTS = ("arrow", "lmdb")
+"""Of image shards."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -41,7 +43,7 @@ class ShardRef:
         )
         if not (is_digest(shard.images) and is_digest(shard.annotations)):
             raise FormatError("bad-field", "a shard is named by what is no digest", where=where)
-        if shard.layout not in ("arrow", "lmdb") or shard.rows < 1 or shard.bytes < 1:
+        if shard.layout not in LAYOUTS or shard.rows < 1 or shard.bytes < 1:
             raise FormatError("bad-field", f"shard {shard.images[:12]} has an impossible layout or size", where=where)
         return shard
 
