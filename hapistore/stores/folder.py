@@ -80,6 +80,13 @@ class FolderStore:
                 except FileNotFoundError:
                     continue  # deleted since the walk began
 
+    def local_path(self, name: str) -> Path | None:
+        with _named(name):
+            path = self._path(name)
+            if not path.is_file():
+                raise FileNotFoundError
+            return path
+
     def put(self, name: str, data: bytes | memoryview) -> None:
         with _named(name), self._temporary(data) as temporary:
             path = self._path(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..errors import AlreadyExists, NotFound, StoreError
 from .protocol import Capabilities, ObjectInfo, check_name
@@ -45,6 +46,10 @@ class MemoryStore:
         for name, data in sorted(self._objects.items()):
             if name.startswith(prefix):
                 yield ObjectInfo(name=name, bytes=len(data))
+
+    def local_path(self, name: str) -> Path | None:
+        check_name(name)
+        return None
 
     def put(self, name: str, data: bytes | memoryview) -> None:
         self._objects[check_name(name)] = bytes(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ..errors import StoreError
@@ -64,6 +65,15 @@ class ObjectStore(Protocol):
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Objects whose name begins with ``prefix``, in order of name."""
+
+    def local_path(self, name: str) -> Path | None:
+        """The file that holds the object, for libraries that open files themselves; None where there are no files.
+
+        It is read only: an object that is written anew is another file.
+
+        Raises:
+            NotFound: the store has files, and none for this object.
+        """
 
     def put(self, name: str, data: bytes | memoryview) -> None:
         """Write an object, replacing one of that name."""
