@@ -1,6 +1,7 @@
 """What a store holds: datasets and their versions, recipes, views, and whether all of it is whole."""
 
 from .datasets import commit_version, dataset_names, latest_version, open_version, parse_dataset, resolve_version
+from .images import StoredShard, open_image_shard, store_image_shard
 from .inventory import FeatureSummary, dataset_features
 from .marker import ensure_marker, require_store
 from .recipes import find_recipe, load_recipe, register_recipe
@@ -12,6 +13,7 @@ __all__ = [
     "Damage",
     "FeatureSummary",
     "TranscodeResult",
+    "StoredShard",
     "VerifyReport",
     "View",
     "commit_version",
@@ -21,6 +23,7 @@ __all__ = [
     "find_recipe",
     "latest_version",
     "load_recipe",
+    "open_image_shard",
     "open_version",
     "open_view",
     "parse_dataset",
@@ -28,5 +31,6 @@ __all__ = [
     "require_store",
     "resolve_version",
     "transcode",
+    "store_image_shard",
     "verify_store",
 ]

@@ -21,6 +21,16 @@ def images_name(digest: str, layout: str = "arrow") -> str:
     return f"images/{digest}.{layout}"
 
 
+def seal_name(digest: str) -> str:
+    """Beside an image shard in the LMDB layout."""
+    return f"images/{digest}.lmdb.json"
+
+
+def images_names(digest: str, layout: str) -> list[str]:
+    """Every object that an image shard consists of."""
+    return [images_name(digest, layout), *([seal_name(digest)] if layout == "lmdb" else [])]
+
+
 def annotations_name(digest: str) -> str:
     return f"annotations/{digest}.arrow"
 
@@ -42,7 +52,8 @@ _KINDS = {
     "marker": re.compile(r"hapistore\.json"),
     "version": re.compile(r"datasets/(?P<dataset>[^/]+)/versions/(?P<number>\d{8})\.json"),
     "quarantine": re.compile(rf"datasets/(?P<dataset>[^/]+)/quarantine/(?P<digest>{_DIGEST})\.json"),
-    "images": re.compile(rf"images/(?P<digest>{_DIGEST})\.arrow"),
+    "images": re.compile(rf"images/(?P<digest>{_DIGEST})\.(?P<layout>arrow|lmdb)"),
+    "seal": re.compile(rf"images/(?P<digest>{_DIGEST})\.lmdb\.json"),
     "annotations": re.compile(rf"annotations/(?P<digest>{_DIGEST})\.arrow"),
     "recipe": re.compile(rf"recipes/(?P<digest>{_DIGEST})\.json"),
     "weights": re.compile(rf"models/(?P<digest>{_DIGEST})\.safetensors"),

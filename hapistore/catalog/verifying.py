@@ -11,8 +11,8 @@ from hapistore_format import (
     AnnotationShard,
     DatasetVersion,
     FeatureShardReader,
+    FileSeal,
     FormatError,
-    ImageShardReader,
     Recipe,
     file_digest,
     read_sealed_json,
@@ -20,12 +20,22 @@ from hapistore_format import (
 )
 from hapistore_format.errors import DamagedError
 
-from ..errors import AlreadyExists, StoreError
+from ..errors import AlreadyExists, NotFound, StoreError
 from ..stores import ObjectStore
-from .names import MARKER, ParsedName, annotations_name, images_name, parse_name, quarantine_name, weights_name
+from .images import open_images
+from .names import (
+    MARKER,
+    ParsedName,
+    annotations_name,
+    images_names,
+    parse_name,
+    quarantine_name,
+    seal_name,
+    weights_name,
+)
 
 SET_ASIDE = "damaged/"
-_MADE_AGAIN = ("images", "features", "recipe", "weights")
+_MADE_AGAIN = ("images", "seal", "features", "recipe", "weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +120,8 @@ def _check(store: ObjectStore, name: str) -> Damage | str | None:
     if parsed is None:
         return "unknown"
     try:
+        if parsed.kind == "images":
+            return _check_images(store, name, parsed)
         _CHECKS[parsed.kind](store.get(name), name, parsed)
     except (FormatError, StoreError) as error:
         return _damage(name, error)
@@ -147,11 +159,25 @@ def _check_annotations(data: memoryview, name: str, parsed: ParsedName) -> None:
     AnnotationShard(data, where=name)
 
 
-def _check_images(data: memoryview, name: str, parsed: ParsedName) -> None:
-    reader = ImageShardReader(data, where=name)
-    reader.check_digests()
-    if reader.digest != parsed.parts["digest"]:
-        raise DamagedError("bad-name", f"it holds image shard {reader.digest[:12]}", where=name)
+def _check_images(store: ObjectStore, name: str, parsed: ParsedName) -> Damage | None:
+    """A file beside a seal is checked with it; where the seal itself is broken, that is what is named."""
+    digest, layout = parsed.parts["digest"], parsed.parts["layout"]
+    try:
+        open_images(store, digest, layout).check_digests()
+    except NotFound:
+        if layout == "lmdb":
+            return Damage(name=seal_name(digest), code="missing", detail=f"{name} cannot be read without it")
+        raise
+    except FormatError as error:
+        if error.where == name:
+            raise
+    return None
+
+
+def _check_seal(data: memoryview, name: str, parsed: ParsedName) -> None:
+    seal = FileSeal.parse(data, where=name)
+    if seal.images != parsed.parts["digest"]:
+        raise DamagedError("bad-name", f"it is the seal of image shard {seal.images[:12]}", where=name)
 
 
 def _check_recipe(data: memoryview, name: str, parsed: ParsedName) -> None:
@@ -174,7 +200,7 @@ _CHECKS: dict[str, Callable[[memoryview, str, ParsedName], None]] = {
     "marker": _check_json,
     "version": _check_version,
     "quarantine": _check_quarantine,
-    "images": _check_images,
+    "seal": _check_seal,
     "annotations": _check_annotations,
     "recipe": _check_recipe,
     "weights": _check_weights,
@@ -191,7 +217,8 @@ def _missing(store: ObjectStore, present: set[str], report: VerifyReport) -> Ite
         if parsed and parsed.kind == "version":
             version = DatasetVersion.parse(store.get(name), where=name)
             for shard in version.shards:
-                wanted.setdefault(images_name(shard.images, shard.layout), version.label)
+                for part in images_names(shard.images, shard.layout):
+                    wanted.setdefault(part, version.label)
                 wanted.setdefault(annotations_name(shard.annotations), version.label)
             if version.quarantine:
                 wanted.setdefault(quarantine_name(version.dataset, version.quarantine), version.label)
@@ -199,5 +226,5 @@ def _missing(store: ObjectStore, present: set[str], report: VerifyReport) -> Ite
             recipe = Recipe.parse(store.get(name), where=name)
             wanted.setdefault(weights_name(recipe.weights), f"recipe {recipe.digest[:12]}")
     for name, by in wanted.items():
-        if name not in present:
+        if name not in present | broken:
             yield Damage(name=name, code="missing", detail=f"{by} needs it and it is not there")

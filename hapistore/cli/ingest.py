@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from hapistore_format import LAYOUTS
+
 from ..ingestion import IngestOptions, IngestResult, ingest, open_source
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
@@ -17,6 +19,13 @@ from .progress import ShowProgress
 @click.argument("dataset")
 @click.argument("source")
 @click.option("--shard-size", type=Bytes(), default="64MiB", show_default=True, help="Size of an image shard.")
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    default="arrow",
+    show_default=True,
+    help="Of new image shards: arrow streams, lmdb is memory-mapped.",
+)
 @click.option(
     "--on-error",
     type=click.Choice(["quarantine", "fail"]),
@@ -42,6 +51,7 @@ def command(
     dataset: str,
     source: str,
     shard_size: int,
+    layout: str,
     on_error: str,
     path_column: str | None,
     label_column: str | None,
@@ -64,7 +74,7 @@ def command(
       hapistore ingest cells cells.csv --label-column defect
     """
     chosen: dict[str, Any] = {"threads": threads} if threads else {}
-    options = IngestOptions(shard_bytes=shard_size, on_error=on_error, **chosen)
+    options = IngestOptions(shard_bytes=shard_size, layout=layout, on_error=on_error, **chosen)
     opened = open_source(source, path_column=path_column, label_column=label_column, subset_column=subset_column)
     with ShowProgress(f"ingest {dataset}", "images") as progress:
         result = ingest(store, dataset, opened, options, on_progress=progress)

@@ -91,7 +91,8 @@ def _print(found: dict[str, Any]) -> None:
         click.echo(f"{what:<9} " + ", ".join(f"{name}: {count}" for name, count in counts[:_SHOWN]) + more)
     click.echo("columns   " + ", ".join(f"{name} ({kind})" for name, kind in found["columns"].items()))
     for shard in found["shards"][:_SHOWN]:
-        click.echo(f"shard     {shard['images'][:12]} {shard['rows']} images, {format_bytes(shard['bytes'])}")
+        size = f"{format_bytes(shard['bytes'])}, {shard['layout']}"
+        click.echo(f"shard     {shard['images'][:12]} {shard['rows']} images, {size}")
     for feature in found["features"]:
         done = "" if feature["complete"] else ", not finished"
         click.echo(

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hapistore_format import ImageShardReader, ShardRef
+from hapistore_format import ImageShard, ShardRef
 
-from ..catalog.names import images_name
+from ..catalog import open_image_shard
 from ..errors import HapistoreError, ImageError
 from ..images import Preprocess
 from ..stores import ObjectStore
@@ -20,18 +20,8 @@ _AHEAD_BYTES = 256 << 20
 
 
 class _Row(NamedTuple):
-    shard: ImageShardReader
+    shard: ImageShard
     row: int
-
-
-def open_images(store: ObjectStore, shard: ShardRef) -> ImageShardReader:
-    """An image shard of a version.
-
-    Raises:
-        NotFound, FormatError: it is gone, or not as it was written.
-    """
-    name = images_name(shard.images, shard.layout)
-    return ImageShardReader(store.get(name), where=name)
 
 
 def decode_shards(
@@ -45,7 +35,7 @@ def decode_shards(
 
     def rows() -> Iterator[_Row]:
         for shard in shards:
-            reader = open_images(store, shard)
+            reader = open_image_shard(store, shard)
             yield from (_Row(reader, row) for row in range(len(reader)))
 
     def decode(item: _Row) -> np.ndarray:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from hapistore_format import ImageRecord, ShardRef, file_digest, write_annotations, write_image_shard
+from hapistore_format import ImageRecord, ShardRef, file_digest, write_annotations
 
-from ..catalog.names import annotations_name, images_name
+from ..catalog import store_image_shard
+from ..catalog.names import annotations_name
 from ..errors import AlreadyExists, HapistoreError, ImageError
 from ..stores import ObjectStore
 from .merging import Merge, Row
@@ -22,6 +23,7 @@ class VersionBuild:
     """One pass over a source, onto one parent version: what it stores, and what the version will list.
 
     Args:
+        layout: of new image shards.
         strict: stop at the first image that cannot be used, instead of leaving it out.
 
     Attributes:
@@ -29,11 +31,14 @@ class VersionBuild:
         written, present: image shards stored by this pass, and those that were there.
     """
 
-    def __init__(self, store: ObjectStore, listing: Listing, merge: Merge, *, shard_bytes: int, strict: bool) -> None:
+    def __init__(
+        self, store: ObjectStore, listing: Listing, merge: Merge, *, shard_bytes: int, layout: str, strict: bool
+    ) -> None:
         self._store = store
         self._listing = listing
         self._merge = merge
         self._shard_bytes = shard_bytes
+        self._layout = layout
         self._strict = strict
         self._schema = _with_dropped(merge.schema(listing.annotations.schema, "the source"))
         self._records: list[ImageRecord] = []
@@ -96,15 +101,17 @@ class VersionBuild:
     def _close_shard(self) -> None:
         if not self._records:
             return
-        digest, data = write_image_shard(self._records)
-        try:
-            self._store.create(images_name(digest), data)
-            self.written += 1
-        except AlreadyExists:
-            self.present += 1
-        annotations = self._store_annotations(self._rows)
+        stored = store_image_shard(self._store, self._records, self._layout)
+        self.written += stored.written
+        self.present += not stored.written
         self.new_shards.append(
-            ShardRef(images=digest, annotations=annotations, layout="arrow", rows=len(self._rows), bytes=len(data))
+            ShardRef(
+                images=stored.digest,
+                annotations=self._store_annotations(self._rows),
+                layout=self._layout,
+                rows=len(self._rows),
+                bytes=stored.bytes,
+            )
         )
         self._records, self._rows, self._pending_bytes = [], [], 0
 

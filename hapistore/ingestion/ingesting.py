@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from hapistore_format import DatasetVersion
+from hapistore_format import LAYOUTS, DatasetVersion
 from hapistore_format.sealed_arrow import MARKER_TEXT
 
 from ..catalog import commit_version, ensure_marker, latest_version, parse_dataset
@@ -29,17 +29,22 @@ class IngestOptions:
     Attributes:
         shard_bytes: a shard is closed before its images exceed this; 64 MiB is large enough for a link and
             small enough to repeat.
+        layout: of new image shards: ``arrow`` streams and is read by any Arrow tool, ``lmdb`` is memory-mapped by
+            its key; `hapistore convert` changes it later.
         on_error: ``quarantine`` reports unusable images and keeps the rest, ``fail`` stops at the first.
         threads: how many images are read and checked at once.
     """
 
     shard_bytes: int = 64 << 20
+    layout: str = "arrow"
     on_error: str = "quarantine"
     threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
 
     def __post_init__(self) -> None:
         if self.shard_bytes < 1 or self.threads < 1:
             raise UsageError("the shard size and the number of threads are at least 1")
+        if self.layout not in LAYOUTS:
+            raise UsageError(f"layout is {self.layout!r}, expected {' or '.join(LAYOUTS)}")
         if self.on_error not in ("quarantine", "fail"):
             raise UsageError(f"on_error is {self.on_error!r}, expected quarantine or fail")
 
@@ -99,8 +104,14 @@ def ingest(
     parent = latest_version(store, name)
     ensure_marker(store)
     while True:
-        strict = options.on_error == "fail"
-        build = VersionBuild(store, listing, Merge(store, parent), shard_bytes=options.shard_bytes, strict=strict)
+        build = VersionBuild(
+            store,
+            listing,
+            Merge(store, parent),
+            shard_bytes=options.shard_bytes,
+            layout=options.layout,
+            strict=options.on_error == "fail",
+        )
         build.read(threads=options.threads, on_progress=on_progress)
         version, raced = _commit(store, name, parent, build)
         if not raced:

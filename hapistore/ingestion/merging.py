@@ -11,14 +11,13 @@ from hapistore_format import (
     AnnotationShard,
     DatasetVersion,
     ImageRecord,
-    ImageShardReader,
     ShardRef,
     shard_digest,
-    write_image_shard,
 )
 
-from ..catalog.names import annotations_name, images_name
-from ..errors import AlreadyExists, HapistoreError, NotFound, UsageError
+from ..catalog import open_image_shard, store_image_shard
+from ..catalog.names import annotations_name, images_names
+from ..errors import HapistoreError, NotFound, UsageError
 from ..stores import ObjectStore
 
 Row = dict[str, Any]
@@ -61,10 +60,9 @@ class Merge:
         table = AnnotationShard(self._store.get(name), where=name).table
         self._tables.append(table)
         self._rows.append(table.to_pylist())
-        name = images_name(shard.images, shard.layout)
         digests: list[bytes | None]
         try:
-            digests = [*ImageShardReader(self._store.get(name), where=name).record_digests()]
+            digests = [*open_image_shard(self._store, shard).record_digests()]
         except NotFound:
             digests = [None] * shard.rows
             self._lost[number] = {}
@@ -118,9 +116,9 @@ class Merge:
         """
         for number, records in self._lost.items():
             shard = self._shards[number]
-            name = images_name(shard.images, shard.layout)
             try:
-                self._store.head(name)
+                for name in images_names(shard.images, shard.layout):
+                    self._store.head(name)
             except NotFound:
                 raise HapistoreError(
                     f"{name} is lost and this source cannot bring it back: it has {len(records)} of its {shard.rows} "
@@ -136,11 +134,8 @@ class Merge:
         ordered = [records[row] for row in range(shard.rows)]
         if shard_digest(record.digest for record in ordered) != shard.images:
             return
-        try:
-            self._store.create(images_name(shard.images), write_image_shard(ordered)[1])
+        if store_image_shard(self._store, ordered, shard.layout).written:  # else another writer brought it back
             self.restored += 1
-        except AlreadyExists:
-            pass  # another writer brought it back
         del self._lost[place.shard]
 
     def kept(self) -> list[tuple[ShardRef, list[Row] | None]]:

@@ -44,7 +44,9 @@ EXAMPLES = {
     "marker": (names.MARKER, {}),
     "version": (names.version_name("pets", 7), {"dataset": "pets", "number": "00000007"}),
     "quarantine": (names.quarantine_name("pets", A), {"dataset": "pets", "digest": A}),
-    "images": (names.images_name(A), {"digest": A}),
+    "images": (names.images_name(A), {"digest": A, "layout": "arrow"}),
+    "images in lmdb": (names.images_name(A, "lmdb"), {"digest": A, "layout": "lmdb"}),
+    "seal": (names.seal_name(A), {"digest": A}),
     "annotations": (names.annotations_name(A), {"digest": A}),
     "recipe": (names.recipe_name(A), {"digest": A}),
     "weights": (names.weights_name(A), {"digest": A}),
@@ -55,7 +57,7 @@ EXAMPLES = {
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_every_name_that_is_made_is_understood(kind):
     name, parts = EXAMPLES[kind]
-    assert names.parse_name(name) == (kind, parts)
+    assert names.parse_name(name) == (kind.partition(" ")[0], parts)
     assert check_name(name) == name
 
 
@@ -67,6 +69,7 @@ def test_every_codec_makes_a_name_that_stores_take():
 @pytest.mark.parametrize(
     "name",
     [
+        *(f"images/{A}.json", f"images/{A}.arrow.json", f"images/{A}.lmdb-lock", f"images/{A}.lmdb.json.2"),
         *("x", "images/x.arrow", f"images/{A.upper()}.arrow", f"images/{A}.arrow.bak", f"x/images/{A}.arrow"),
         *("datasets/pets/versions/7.json", f"features/{A}/f32/x/{B}.arrow", "hapistore.json2", f"images/{A}.arrow\n"),
     ],

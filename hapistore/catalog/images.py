@@ -1,0 +1,92 @@
+"""Image shards of a store, in either layout: the one place that opens and stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hapistore_format import (
+    DamagedError,
+    FileSeal,
+    ImageRecord,
+    ImageShard,
+    ImageShardReader,
+    LmdbImageShard,
+    ShardRef,
+    write_image_shard,
+    write_lmdb_image_shard,
+)
+
+from ..errors import AlreadyExists, NotFound
+from ..stores import ObjectStore
+from .names import images_name, seal_name
+
+
+class StoredShard(NamedTuple):
+    """An image shard that is in the store; whether this call wrote any of it."""
+
+    digest: str
+    bytes: int
+    written: bool
+
+
+def open_image_shard(store: ObjectStore, shard: ShardRef) -> ImageShard:
+    """An image shard of a version, every byte of it checked.
+
+    Raises:
+        NotFound: it is gone, or the seal beside it.
+        FormatError: it is not as it was written.
+    """
+    return open_images(store, shard.images, shard.layout)
+
+
+def open_images(store: ObjectStore, digest: str, layout: str) -> ImageShard:
+    """An image shard by its digest."""
+    name = images_name(digest, layout)
+    reader: ImageShard
+    if layout == "lmdb":
+        beside = seal_name(digest)
+        seal = FileSeal.parse(store.get(beside), where=beside)
+        reader = LmdbImageShard(store.local_path(name) or store.get(name), seal, where=name)
+    else:
+        reader = ImageShardReader(store.get(name), where=name)
+    if reader.digest != digest:
+        raise DamagedError("bad-name", f"it holds image shard {reader.digest[:12]}", where=name)
+    return reader
+
+
+def store_image_shard(store: ObjectStore, records: Sequence[ImageRecord], layout: str) -> StoredShard:
+    """Write records as an image shard, unless it is there."""
+    if layout == "lmdb":
+        return _store_lmdb(store, records)
+    digest, data = write_image_shard(records)
+    return StoredShard(digest, len(data), _create(store, images_name(digest), data))
+
+
+def _store_lmdb(store: ObjectStore, records: Sequence[ImageRecord]) -> StoredShard:
+    """The seal first: a file that is there is then never without it, whatever kills the writer."""
+    digest, data, seal = write_lmdb_image_shard(records)
+    name, beside = images_name(digest, "lmdb"), seal_name(digest)
+    sealed = _create(store, beside, seal)
+    if not sealed and bytes(store.get(beside)) != seal:
+        there = _size(store, name)
+        if there is not None:
+            return StoredShard(digest, there, False)
+        # Of a file that is lost or was never finished, from a machine with pages of another size.
+        store.put(beside, seal)
+    return StoredShard(digest, len(data), _create(store, name, data) or sealed)
+
+
+def _create(store: ObjectStore, name: str, data: bytes | memoryview) -> bool:
+    try:
+        store.create(name, data)
+        return True
+    except AlreadyExists:
+        return False
+
+
+def _size(store: ObjectStore, name: str) -> int | None:
+    try:
+        return store.head(name).bytes
+    except NotFound:
+        return None
