@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .errors import HapistoreError
     from .extraction import ExtractOptions, extract
     from .images import Preprocess
-    from .ingestion import IngestOptions, image_folder, ingest, manifest
+    from .ingestion import IngestOptions, convert, image_folder, ingest, manifest
     from .models import backbone_from_module, load_backbone
     from .read import FeatureReader, ReadOptions
     from .stores import open_store
@@ -30,6 +30,7 @@ _HOMES = {
     "ReadOptions": "read",
     "View": "catalog",
     "backbone_from_module": "models",
+    "convert": "ingestion",
     "extract": "extraction",
     "image_folder": "ingestion",
     "ingest": "ingestion",
@@ -50,6 +51,7 @@ __all__ = [
     "ReadOptions",
     "View",
     "backbone_from_module",
+    "convert",
     "extract",
     "image_folder",
     "ingest",
