@@ -146,6 +146,31 @@ class StoreContract:
         with pytest.raises(StoreError, match="a"):
             store.get_ranges("a", [(0, 1), span])
 
+    # files
+
+    def test_a_local_path_is_a_file_with_the_bytes(self, store: ObjectStore) -> None:
+        store.create("a/b", b"one")
+        path = store.local_path("a/b")
+        assert path is None or path.read_bytes() == b"one"
+
+    def test_what_is_written_anew_is_another_file(self, store: ObjectStore) -> None:
+        store.put("a", b"one")
+        path = store.local_path("a")
+        if path is None:
+            return
+        with open(path, "rb") as file:
+            store.put("a", b"two")
+            assert file.read() == b"one"
+
+    def test_there_is_no_path_of_what_is_not_there(self, store: ObjectStore) -> None:
+        store.create("a/b", b"one")
+        for name in ("a", "a/b/c", "nothing"):
+            if store.local_path("a/b") is None:
+                assert store.local_path(name) is None
+                continue
+            with pytest.raises(NotFound, match=name):
+                store.local_path(name)
+
     # listing
 
     def test_a_listing_is_in_order_of_name(self, store: ObjectStore) -> None:
@@ -194,6 +219,7 @@ class StoreContract:
             lambda: store.get(name),
             lambda: store.get_ranges(name, [(0, 0)]),
             lambda: store.head(name),
+            lambda: store.local_path(name),
             lambda: store.put(name, b"x"),
             lambda: store.create(name, b"x"),
             lambda: store.delete(name),

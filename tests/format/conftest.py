@@ -15,8 +15,11 @@ from hapistore_format import (
     AnnotationShard,
     DatasetVersion,
     FeatureShardReader,
+    FileSeal,
     ImageRecord,
+    ImageShard,
     ImageShardReader,
+    LmdbImageShard,
     Recipe,
     ShardRef,
     codec_names,
@@ -26,6 +29,7 @@ from hapistore_format import (
     write_annotations,
     write_feature_shard,
     write_image_shard,
+    write_lmdb_image_shard,
     write_sealed_json,
     write_weights,
 )
@@ -42,6 +46,25 @@ class Kind:
 
     data: bytes
     open: Callable[[bytes], Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How image shards of a layout are written (digest and bytes) and opened, with a seal that fits."""
+
+    write: Callable[[list[ImageRecord]], tuple[str, bytes]]
+    open: Callable[[bytes], ImageShard]
+
+
+def open_lmdb(data: bytes, *, seal: FileSeal | None = None) -> LmdbImageShard:
+    seal = seal or FileSeal.of(memoryview(data), images=DIGEST)
+    return LmdbImageShard(data, seal, where="here")
+
+
+IMAGE_LAYOUTS = {
+    "arrow": Layout(write_image_shard, lambda data: ImageShardReader(data, where="here")),
+    "lmdb": Layout(lambda records: write_lmdb_image_shard(records)[:2], open_lmdb),
+}
 
 
 def some_records(count: int = 5, size: int = 20) -> list[ImageRecord]:
@@ -96,13 +119,14 @@ def _read_features(data: bytes) -> np.ndarray:
     return FeatureShardReader(data, where="here").features()
 
 
-def _read_images(data: bytes) -> list[bytes]:
-    reader = ImageShardReader(data, where="here")
+def _read_images(reader: ImageShard) -> list[bytes]:
     return [bytes(reader.image(row)) for row in range(len(reader))]
 
 
 def all_kinds() -> dict[str, Kind]:
     digest, weights = write_weights(some_weights())
+    lmdb = write_lmdb_image_shard(some_records())
+    seal = FileSeal.parse(lmdb.seal, where="here")
     kinds = {
         "json": Kind(
             write_sealed_json({"format": 1, "kind": "hapistore"}), lambda d: read_sealed_json(d, where="here")
@@ -110,7 +134,11 @@ def all_kinds() -> dict[str, Kind]:
         "version": Kind(some_version().serialise(), lambda d: DatasetVersion.parse(d, where="here")),
         "recipe": Kind(some_recipe().serialise(), lambda d: Recipe.parse(d, where="here")),
         "weights": Kind(weights, lambda d: read_weights(d, digest, where="here")),
-        "images": Kind(bytes(write_image_shard(some_records())[1]), _read_images),
+        "images": Kind(
+            bytes(write_image_shard(some_records())[1]), lambda d: _read_images(ImageShardReader(d, where="here"))
+        ),
+        "images lmdb": Kind(bytes(lmdb.data), lambda d: _read_images(open_lmdb(d, seal=seal))),
+        "seal": Kind(lmdb.seal, lambda d: FileSeal.parse(d, where="here")),
         "annotations": Kind(
             bytes(write_annotations(some_annotations())), lambda d: AnnotationShard(d, where="here").table
         ),
@@ -142,6 +170,17 @@ def flips(data: bytes, *, whole_below: int = 4000, samples: int = 2000) -> Itera
 @pytest.fixture(scope="session")
 def kinds() -> dict[str, Kind]:
     return all_kinds()
+
+
+@pytest.fixture(scope="session")
+def layouts() -> dict[str, Layout]:
+    return IMAGE_LAYOUTS
+
+
+@pytest.fixture(scope="session", params=IMAGE_LAYOUTS)
+def layout(request) -> Layout:
+    """Every layout of image shards in turn."""
+    return IMAGE_LAYOUTS[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import pytest
 
 from hapistore_format import DamagedError, FormatError, codec_names
 
-KINDS = ["json", "version", "recipe", "weights", "images", "annotations", *(f"features {c}" for c in codec_names())]
+KINDS = ["json", "version", "recipe", "weights", "images", "images lmdb", "seal", "annotations"]
+KINDS += [f"features {c}" for c in codec_names()]
 
 
 def test_all_kinds_are_here(kinds):

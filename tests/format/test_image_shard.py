@@ -1,27 +1,16 @@
-"""Image shards: every byte comes back, and the digest is of the images and of nothing else."""
+"""Image shards of every layout: every byte comes back, and the digest is of the images and of nothing else."""
 
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
-import json
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hapistore_format import (
-    DamagedError,
-    FormatError,
-    ImageRecord,
-    ImageShardReader,
-    record_digest,
-    shard_digest,
-    write_image_shard,
-)
-from hapistore_format.image_shard import SCHEMA
-from hapistore_format.sealed_arrow import SealedWriter
+from hapistore_format import DamagedError, ImageRecord, record_digest, shard_digest
 
 RECORDS = st.builds(
     lambda image, width, height, orientation, kind: ImageRecord(
@@ -37,9 +26,9 @@ RECORDS = st.builds(
 
 @settings(max_examples=100, deadline=None, database=None, derandomize=True)
 @given(st.lists(RECORDS, min_size=1, max_size=8))
-def test_what_goes_in_comes_out(records):
-    digest, data = write_image_shard(records)
-    reader = ImageShardReader(data, where="here")
+def test_what_goes_in_comes_out(layout, records):
+    digest, data = layout.write(records)
+    reader = layout.open(data)
     assert len(reader) == len(records)
     assert reader.digest == digest
     assert [bytes(reader.image(row)) for row in range(len(reader))] == [r.image for r in records]
@@ -48,29 +37,28 @@ def test_what_goes_in_comes_out(records):
     reader.check_digests()
 
 
-def test_the_digest_is_sha256_of_the_images_sha256(make):
+def test_the_digest_is_sha256_of_the_images_sha256(layout, make):
     records = make.records()
     joined = b"".join(hashlib.sha256(record.image).digest() for record in records)
-    assert write_image_shard(records)[0] == hashlib.sha256(joined).hexdigest()
+    assert layout.write(records)[0] == hashlib.sha256(joined).hexdigest()
 
 
-def test_the_digest_depends_on_the_order_and_not_on_what_is_said_of_the_images(make):
+def test_the_digest_depends_on_the_order_and_not_on_what_is_said_of_the_images(layout, make):
     records = make.records()
-    digest, _ = write_image_shard(records)
-    assert write_image_shard(records[::-1])[0] != digest
-    assert write_image_shard([dataclasses.replace(r, width=1, orientation=8) for r in records])[0] == digest
+    digest, _ = layout.write(records)
+    assert layout.write(records[::-1])[0] != digest
+    assert layout.write([dataclasses.replace(r, width=1, orientation=8) for r in records])[0] == digest
 
 
-def test_equal_images_are_rows_of_their_own(make):
+def test_equal_images_are_rows_of_their_own(layout, make):
     record = make.records(1)[0]
-    reader = ImageShardReader(write_image_shard([record] * 3)[1], where="here")
+    reader = layout.open(layout.write([record] * 3)[1])
     assert len(reader) == 3
 
 
-def test_rows_are_found_across_blocks(make):
-    records = make.records(12, size=1 << 20)  # blocks close at 4 MiB
-    reader = ImageShardReader(write_image_shard(records)[1], where="here")
-    assert reader.column("width").num_chunks > 2
+def test_rows_are_found_in_any_order(layout, make):
+    records = make.records(12, size=1 << 20)
+    reader = layout.open(layout.write(records)[1])
     for row in (0, 11, 3, 4, 7):
         assert reader.image(row) == records[row].image
     for row in (-1, 12):
@@ -78,101 +66,57 @@ def test_rows_are_found_across_blocks(make):
             reader.image(row)
 
 
-def test_an_image_larger_than_a_block(make):
+def test_an_image_larger_than_a_block(layout, make):
     records = make.records(3, size=5 << 20)
-    reader = ImageShardReader(write_image_shard(records)[1], where="here")
+    reader = layout.open(layout.write(records)[1])
     assert [len(reader.image(row)) for row in range(3)] == [(5 << 20) + row for row in range(3)]
 
 
-def test_plain_arrow_opens_it(make):
-    records = make.records()
-    table = pa.ipc.open_file(pa.py_buffer(write_image_shard(records)[1])).read_all()
-    assert table["image"].to_pylist() == [record.image for record in records]
-    assert table["digest"].to_pylist() == [record.digest for record in records]
-
-
-def test_an_image_that_is_not_the_one_named_is_found(make):
+def test_an_image_that_is_not_the_one_named_is_found(layout, make):
     records = make.records()
     records[2] = dataclasses.replace(records[2], image=b"another picture")
-    reader = ImageShardReader(write_image_shard(records)[1], where="here")
+    reader = layout.open(layout.write(records)[1])
     with pytest.raises(DamagedError, match="row 2 "):
         reader.check_digests()
 
 
-def test_no_records_make_no_shard():
-    with pytest.raises(ValueError, match="at least one block"):
-        write_image_shard([])
+def test_records_come_out_as_they_went_in(layout, make):
+    records = make.records(7)
+    assert list(layout.open(layout.write(records)[1]).records()) == records
+
+
+def test_a_layout_does_not_change_the_digest(layouts, make):
+    assert len({layout.write(make.records())[0] for layout in layouts.values()}) == 1
+
+
+def test_equal_records_make_equal_bytes(layout, make):
+    data = [bytes(layout.write(make.records(250, size=size))[1]) for size in (40, 3000, 40, 3000)]
+    assert data[:2] == data[2:] and data[0] != data[1]
+
+
+def test_an_image_outlives_its_reader(layout, make):
+    records = make.records(5, size=9000)
+    reader = layout.open(layout.write(records)[1])
+    views = [reader.image(row) for row in range(5)]
+    parts = [view[100:200] for view in views]
+    del reader
+    gc.collect()
+    other = layout.open(layout.write(make.records(5, size=7000))[1])
+    assert [bytes(view) for view in views] == [record.image for record in records]
+    assert [bytes(part) for part in parts] == [record.image[100:200] for record in records]
+    assert len(other.image(0)) == 7000
+
+
+def test_an_image_cannot_be_written_to(layout, make):
+    assert layout.open(layout.write(make.records())[1]).image(0).readonly
+
+
+def test_no_records_make_no_shard(layout):
+    with pytest.raises(ValueError, match="at least one"):
+        layout.write([])
 
 
 @pytest.mark.parametrize("size", [0, 31, 33, 64])
 def test_a_record_digest_of_another_length_is_refused(size):
     with pytest.raises(ValueError, match="32"):
         shard_digest([bytes(size)])
-
-
-def craft(meta: object, schema: pa.Schema = SCHEMA, **columns: list) -> memoryview:
-    """A rightly sealed shard with any description and any columns."""
-    values = {
-        "image": [b"x"], "width": [1], "height": [1], "orientation": [1], "format": ["PNG"],
-        "digest": [record_digest(b"x")], **columns,
-    }  # fmt: skip
-    text = meta if isinstance(meta, bytes) else json.dumps(meta).encode()
-    schema = schema.with_metadata({b"hapistore.images": text})
-    writer = SealedWriter(schema)
-    arrays = [pa.array(values[field.name], field.type) for field in schema]
-    writer.write(pa.record_batch(arrays, schema=schema))
-    return writer.finish()
-
-
-GOOD = {"digest": shard_digest([record_digest(b"x")]), "format": 1, "rows": 1}
-
-
-def test_the_crafted_shards_start_from_a_good_one():
-    ImageShardReader(craft(GOOD), where="here").check_digests()
-
-
-@pytest.mark.parametrize(
-    ("meta", "code"),
-    [
-        (b"", "bad-images"),
-        (b"{", "bad-images"),
-        (b"[" * 100_000, "bad-images"),
-        (b"\xff", "bad-images"),
-        ([], "bad-images"),
-        ({**GOOD, "format": 2}, "unsupported-version"),
-        ({**GOOD, "format": "1"}, "bad-field"),
-        ({**GOOD, "digest": 1}, "bad-field"),
-        ({**GOOD, "rows": 2}, "bad-images"),
-        ({**GOOD, "rows": 1 << 60}, "bad-images"),
-        ({**GOOD, "rows": None}, "bad-field"),
-    ],
-    ids=repr,
-)
-def test_a_lying_description_is_refused(meta, code):
-    with pytest.raises(FormatError) as caught:
-        ImageShardReader(craft(meta), where="here")
-    assert caught.value.code == code
-
-
-@pytest.mark.parametrize("column", SCHEMA.names)
-def test_a_row_without_a_value_is_refused(column):
-    with pytest.raises(FormatError) as caught:
-        ImageShardReader(craft(GOOD, **{column: [None]}), where="here")
-    assert caught.value.code == "bad-images"
-
-
-def test_a_block_without_rows_is_refused():
-    with pytest.raises(FormatError):
-        ImageShardReader(craft({**GOOD, "rows": 0}, **{name: [] for name in SCHEMA.names}), where="here")
-
-
-def test_other_columns_are_refused():
-    for schema in (SCHEMA.remove(1), SCHEMA.append(pa.field("image2", pa.binary()))):
-        columns = {"image2": [b""]} if "image2" in schema.names else {}
-        with pytest.raises(FormatError, match="its columns are"):
-            ImageShardReader(craft(GOOD, schema, **columns), where="here")
-
-
-def test_digests_that_are_not_the_shards_are_found():
-    with pytest.raises(DamagedError, match="not those of the shard"):
-        ImageShardReader(craft({**GOOD, "digest": "ab" * 32}), where="here").check_digests()

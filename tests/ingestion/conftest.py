@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hapistore.catalog.names import annotations_name, images_name
+from hapistore.catalog import open_image_shard
+from hapistore.catalog.names import annotations_name
 from hapistore.ingestion import IngestOptions, IngestResult, ingest, open_source
 from hapistore.stores import ObjectStore, open_store
-from hapistore_format import AnnotationShard, DatasetVersion, ImageShardReader
+from hapistore_format import AnnotationShard, DatasetVersion
 
 Record = dict[str, Any]
 
@@ -68,8 +69,7 @@ def read_back() -> Callable[..., list[Record]]:
     def read(store: ObjectStore, version: DatasetVersion, *, dropped: bool = False) -> list[Record]:
         records = []
         for shard in version.shards:
-            name = images_name(shard.images)
-            images = ImageShardReader(store.get(name), where=name)
+            images = open_image_shard(store, shard)
             name = annotations_name(shard.annotations)
             rows = AnnotationShard(store.get(name), where=name).table.to_pylist()
             assert len(images) == len(rows) == shard.rows

@@ -7,6 +7,7 @@ import pytest
 from hapistore.errors import UsageError
 from hapistore.ingestion import IngestOptions
 from hapistore.stores import open_store
+from hapistore_format import LAYOUTS
 
 
 @pytest.fixture
@@ -18,10 +19,11 @@ def source(tree, picture):
     return tree({**files, "all.csv": "path,label,subset,m\n" + "\n".join(lines)}) / "all.csv"
 
 
-def test_two_stores_hold_the_same(source, take, tmp_path, objects):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_two_stores_hold_the_same(source, take, tmp_path, objects, layout):
     stores = [open_store(tmp_path / name) for name in ("one", "four", "again")]
     versions = [
-        take(source, into=store, shard_bytes=4000, threads=threads).version
+        take(source, into=store, shard_bytes=4000, threads=threads, layout=layout).version
         for store, threads in zip(stores, (1, 4, 4), strict=True)
     ]
     first, second, third = ({n: b for n, b in objects(s).items() if n[:6] in ("images", "annota")} for s in stores)
@@ -57,7 +59,7 @@ def test_the_default_is_one_shard_for_little(source, take):
     assert (result.shards_written, result.shards_present) == (1, 0)
 
 
-@pytest.mark.parametrize("options", [{"shard_bytes": 0}, {"threads": 0}, {"on_error": "ignore"}])
+@pytest.mark.parametrize("options", [{"shard_bytes": 0}, {"threads": 0}, {"on_error": "ignore"}, {"layout": "zip"}])
 def test_impossible_options(options):
     with pytest.raises(UsageError):
         IngestOptions(**options)
