@@ -29,6 +29,11 @@ CASES = {
     "no store to list": ("ls --store nothing", ["no hapistore store at", "nothing", "hapistore ingest"]),
     "no store to inspect": ("inspect pets --store nothing", ["no hapistore store at"]),
     "no store to verify": ("verify --store nothing", ["no hapistore store at"]),
+    "no store to convert": ("convert pets --layout lmdb --store nothing", ["no hapistore store at"]),
+    "unknown layout": ("convert pets --layout zip --store store", ["'zip'", "'arrow', 'lmdb'"]),
+    "a version to convert": ("convert pets@1 --layout lmdb --store store", ["pets@1 names a version", "convert pets"]),
+    "a dataset to convert": ("convert pest --layout lmdb --store store", ["did you mean pets?"]),
+    "layout of new shards": ("ingest new source --layout zip", ["'zip'"]),
     "no store to extract": (
         "extract pets --backbone efficientnet_lite0 --store nothing",
         ["no hapistore store at", "hapistore ingest"],

@@ -7,6 +7,7 @@ import pytest
 import hapistore as hs
 
 MOMENTS = 5
+ARGUMENTS = ("convert", "cells", "--layout", "lmdb")
 
 
 @pytest.fixture(scope="module")
@@ -14,42 +15,34 @@ def ingested(photographs, write_manifest, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ingested")
     table = write_manifest(folder / "cells.csv", [(path, path.stem[-1]) for path in photographs[:900]])
     store = hs.open_store(folder / "store")
-    hs.ingest(store, "cells", hs.manifest(table), hs.IngestOptions(shard_bytes=1 << 20))
-    return folder / "store"
+    version = hs.ingest(store, "cells", hs.manifest(table), hs.IngestOptions(shard_bytes=200_000)).version
+    assert len(version.shards) > 100
+    return folder / "store", len(version.shards)
 
 
 @pytest.fixture(scope="module")
-def victim(make_victim):
-    return make_victim(
-        *("convert", "cells", "--layout", "lmdb"), begun=lambda store: any(store.glob("images/*.lmdb.json"))
-    )
-
-
-@pytest.fixture(scope="module")
-def undisturbed(victim, ingested, copy_store, tmp_path_factory):
-    store = copy_store(ingested, tmp_path_factory.mktemp("undisturbed") / "store")
-    return store, victim.run(store)
+def undisturbed(make_victim, ingested, copy_store, tmp_path_factory):
+    store = copy_store(ingested[0], tmp_path_factory.mktemp("undisturbed") / "store")
+    make_victim(*ARGUMENTS, begun=lambda store: any(store.glob("images/*.lmdb"))).run(store)
+    return store
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_convert_killed_then_run_again(
-    victim, ingested, undisturbed, copy_store, tmp_path, assert_same_dataset, moment
+    make_victim, ingested, undisturbed, copy_store, tmp_path, assert_same_dataset, moment
 ):
-    whole, seconds = undisturbed
-    store = copy_store(ingested, tmp_path / "store")
-    killed = victim.kill_after(store, seconds * moment / MOMENTS)
-    committed = list(store.glob("datasets/cells/versions/*2.json"))
-    assert killed or committed, "it ended, and committed nothing"
+    source, shards = ingested
+    store = copy_store(source, tmp_path / "store")
+    enough = 1 + moment * shards // MOMENTS
+    victim = make_victim(*ARGUMENTS, begun=lambda store: len(list(store.glob("images/*.lmdb.json"))) >= enough)
+    assert victim.kill_after(store, 0)
+    done = list(store.glob("images/*.lmdb"))
+    assert enough - 1 <= len(done) < shards
+    assert not list(store.glob("datasets/cells/versions/*2.json"))
     assert hs.verify_store(hs.open_store(store)).damaged == []
     before = {path: path.stat().st_mtime_ns for path in store.glob("images/*")}
-    assert hs.convert(hs.open_store(store), "cells", layout="lmdb").committed == (not committed)
-    assert_same_dataset(store, whole, "cells")
+    result = hs.convert(hs.open_store(store), "cells", layout="lmdb")
+    assert result.committed and (result.converted, result.present) == (shards - len(done), len(done))
+    assert_same_dataset(store, undisturbed, "cells")
     assert len(list(store.glob("datasets/cells/versions/*.json"))) == 2
     assert all(path.stat().st_mtime_ns == written for path, written in before.items())
-
-
-def test_most_moments_hit_a_running_conversion(victim, undisturbed, ingested, copy_store, tmp_path):
-    """The test above would prove nothing if every kill came too late."""
-    store = copy_store(ingested, tmp_path / "store")
-    assert victim.kill_after(store, undisturbed[1] * 0.4)
-    assert not list(store.glob("datasets/cells/versions/*2.json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import hapistore as hs
@@ -50,6 +51,27 @@ def test_datasets_share_features_of_shared_shards(store, prefix, tmp_path):
     options = hs.IngestOptions(shard_bytes=400_000)
     hs.ingest(store, "twin", hs.manifest(tmp_path / "mixed.csv"), options)
     assert hs.extract(store, "twin", prefix).images == 0
+
+
+def test_a_converted_dataset_has_its_features(store, prefix):
+    hs.extract(store, "mixed", prefix)
+    for layout, label in (("lmdb", "mixed@2"), ("arrow", "mixed@3")):
+        hs.convert(store, "mixed", layout=layout)
+        again = hs.extract(store, "mixed", prefix)
+        assert (again.version.label, again.images, again.present) == (label, 0, len(again.version.shards))
+        assert hs.open_view(store, "mixed").version.label == label
+
+
+def test_features_of_either_layout_are_the_same(store, prefix, tmp_path):
+    options = hs.IngestOptions(shard_bytes=400_000, layout="lmdb")
+    twin = hs.open_store(tmp_path / "twin")
+    hs.ingest(twin, "mixed", hs.manifest(tmp_path / "mixed.csv"), options)
+    batches = []
+    for one in (store, twin):
+        hs.extract(one, "mixed", prefix, codecs=["f32"])
+        view = hs.open_view(one, "mixed")
+        batches.append(np.concatenate([b.features.copy() for b in hs.FeatureReader(view).epoch(0)]))
+    assert np.abs(batches[0] - batches[1]).max() <= 1e-4 * np.abs(batches[0]).max()
 
 
 @pytest.mark.parametrize(

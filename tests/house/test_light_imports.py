@@ -85,9 +85,11 @@ assert sum(len(batch.rows) for batch in batches) == 4
     assert not {"torch", "PIL", "click", "rich"} & modules_after(program)
 
 
-@pytest.mark.parametrize("verb", ["ls", "inspect", "verify", "ingest"])
+@pytest.mark.parametrize("verb", ["ls", "inspect", "verify", "ingest", "convert"])
 def test_verbs_that_compute_nothing_need_no_torch(modules_after, small_store, photos, verb):
-    arguments = {"inspect": ["pets"], "ingest": ["pets", str(photos)]}.get(verb, [])
+    arguments = {"inspect": ["pets"], "ingest": ["pets", str(photos)], "convert": ["pets", "--layout", "arrow"]}.get(
+        verb, []
+    )
     program = f"""
 from hapistore.cli import main
 try:
