@@ -1,4 +1,4 @@
-"""The hapistore format: what the bytes of a store mean. Knows numpy and Arrow; no torch, no engine.
+"""The hapistore format: what the bytes of a store mean. Knows numpy, Arrow and LMDB; no torch.
 
 The specification beside this package (``format/*.md``) is the reference; this is one implementation.
 """

@@ -43,6 +43,7 @@ class LmdbFile:
     """
 
     def __init__(self, path: Path, *, where: str) -> None:
+        self._where = where
         _check_pages(path, where=where)
         key, self._environment = _acquire(path, where=where)
         # Without locks there is nothing that an exiting process would have to give back.
@@ -53,9 +54,12 @@ class LmdbFile:
 
     def get(self, key: bytes) -> bytes | None:
         """A copy of the value: LMDB's own buffers are gone with the environment, and whoever touches one crashes."""
-        with self._environment.begin() as transaction:
-            value: bytes | None = transaction.get(key)
-            return value
+        try:
+            with self._environment.begin() as transaction:
+                value: bytes | None = transaction.get(key)
+                return value
+        except lmdb.Error as error:
+            raise FormatError("not-lmdb", f"LMDB cannot read key {key!r}: {error}", where=self._where) from error
 
 
 def _check_pages(path: Path, *, where: str) -> None:

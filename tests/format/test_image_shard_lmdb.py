@@ -219,6 +219,24 @@ def test_other_files_are_refused(layouts, tmp_path):
         assert caught.value.code == "not-lmdb"
 
 
+@pytest.mark.parametrize("flag", [0x02, 0x04, 0x08], ids=["reversed keys", "several values", "integer keys"])
+def test_keys_of_another_kind_are_refused(layouts, tmp_path, flag):
+    data = bytearray(craft(tmp_path, GOOD))
+    data[4096 + 16 + 24 + 48 + 4] = flag  # of the main database, in the second meta page
+    with pytest.raises(FormatError) as caught:
+        layouts["lmdb"].open(bytes(data))
+    assert caught.value.code == "not-lmdb"
+
+
+def test_a_database_in_the_place_of_an_image_is_found(layouts, tmp_path):
+    record = bytes(40) + b"\xff" * 8  # of an empty database
+    data = bytearray(craft(tmp_path, {**GOOD, bytes(8): record}))
+    at = data.index(record, 8192)
+    data[at - 8 - 4] = 2  # flags of the value: a database
+    with pytest.raises(FormatError):
+        layouts["lmdb"].open(bytes(data)).check_digests()
+
+
 def test_hostile_pages_under_a_fitting_seal_do_not_crash_the_process(make, layouts):
     """In a process of its own, since what this looks for would end the tests."""
     data = bytes(layouts["lmdb"].write(make.records(120, size=3000))[1])
