@@ -12,8 +12,8 @@ from .views import View, open_view
 __all__ = [
     "Damage",
     "FeatureSummary",
-    "TranscodeResult",
     "StoredShard",
+    "TranscodeResult",
     "VerifyReport",
     "View",
     "commit_version",
@@ -30,7 +30,7 @@ __all__ = [
     "register_recipe",
     "require_store",
     "resolve_version",
-    "transcode",
     "store_image_shard",
+    "transcode",
     "verify_store",
 ]

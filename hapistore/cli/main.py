@@ -8,8 +8,7 @@ import click
 
 from .. import __version__
 
-VERBS = ("ingest", "extract", "transcode", "export", "ls", "inspect", "verify", "demo")
-VERBS = ("ingest", "extract", "convert", "ls", "inspect", "verify", "demo")
+VERBS = ("ingest", "convert", "extract", "transcode", "export", "ls", "inspect", "verify", "demo")
 
 
 class _LazyGroup(click.Group):
