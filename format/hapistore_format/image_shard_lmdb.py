@@ -44,24 +44,32 @@ def write_lmdb_image_shard(records: Sequence[ImageRecord]) -> LmdbShardFile:
     digest = shard_digest(record.digest for record in records)
     header = json.dumps({"digest": digest, "format": 1, "rows": len(records)}, separators=(",", ":")).encode()
     columns = _write_columns(records)
-    with tempfile.TemporaryDirectory(prefix="hapistore-") as folder:
-        path = Path(folder) / "shard.lmdb"
-        environment = lmdb.open(
+    with tempfile.NamedTemporaryFile(prefix="hapistore-", suffix=".lmdb", delete=False) as file:
+        environment = _new_environment(Path(file.name), _map_bytes(records, columns))
+        with environment, environment.begin(write=True) as transaction:
+            for row, record in enumerate(records):
+                transaction.put(_row_key(row), record.image, append=True)
+            transaction.put(_COLUMNS_KEY, columns, append=True)
+            transaction.put(_HEADER_KEY, header, append=True)
+        file.seek(0)
+        data = memoryview(file.read())
+    return LmdbShardFile(digest, data, FileSeal.of(data, images=digest).serialise())
+
+
+def _new_environment(path: Path, map_bytes: int) -> lmdb.Environment:
+    """On an empty file, whose name is then gone: a process that is killed leaves none."""
+    try:
+        return lmdb.open(
             str(path),
-            map_size=_map_bytes(records, columns),
+            map_size=map_bytes,
             subdir=False,
             lock=False,
             sync=False,
             meminit=True,
             lib_version=0,  # the file format of LMDB 0.9, whatever the environment says
         )
-        with environment, environment.begin(write=True) as transaction:
-            for row, record in enumerate(records):
-                transaction.put(_row_key(row), record.image, append=True)
-            transaction.put(_COLUMNS_KEY, columns, append=True)
-            transaction.put(_HEADER_KEY, header, append=True)
-        data = memoryview(path.read_bytes())
-    return LmdbShardFile(digest, data, FileSeal.of(data, images=digest).serialise())
+    finally:
+        path.unlink()
 
 
 def _row_key(row: int) -> bytes:
