@@ -2,7 +2,7 @@
 
 from .datasets import commit_version, dataset_names, latest_version, open_version, parse_dataset, resolve_version
 from .images import StoredShard, open_image_shard, store_image_shard
-from .inventory import FeatureSummary, dataset_features
+from .inventory import FeatureSummary, codec_sizes, dataset_features
 from .marker import ensure_marker, require_store
 from .recipes import find_recipe, load_recipe, register_recipe
 from .transcoding import TranscodeResult, transcode
@@ -16,6 +16,7 @@ __all__ = [
     "TranscodeResult",
     "VerifyReport",
     "View",
+    "codec_sizes",
     "commit_version",
     "dataset_features",
     "dataset_names",

@@ -9,7 +9,7 @@ from hapistore_format import DatasetVersion
 from hapistore_format.version import is_dataset_name
 
 from ..errors import AlreadyExists, NotFound, UsageError
-from ..stores import ObjectStore
+from ..stores import ObjectStore, exists
 from .names import DATASETS, parse_name, version_name
 
 
@@ -112,8 +112,4 @@ def commit_version(
 
 
 def _exists(store: ObjectStore, dataset: str, number: int) -> bool:
-    try:
-        store.head(version_name(dataset, number))
-        return True
-    except NotFound:
-        return False
+    return exists(store, version_name(dataset, number))

@@ -11,8 +11,8 @@ import numpy as np
 
 from hapistore_format import DatasetVersion, FeatureShardReader, FormatError, Recipe, ShardRef, write_feature_shard
 
-from ..errors import AlreadyExists, HapistoreError, NotFound
-from ..stores import ObjectStore
+from ..errors import HapistoreError
+from ..stores import ObjectStore, ensure, exists
 from .names import features_name
 
 LOSSLESS = ("f32", "f32+zstd")
@@ -53,9 +53,9 @@ def list_tasks(
     """
     tasks = []
     for shard in {shard.images: shard for shard in version.shards}.values():
-        missing = tuple(c for c in codecs if not _exists(store, features_name(recipe.digest, c, shard.images)))
+        missing = tuple(c for c in codecs if not exists(store, features_name(recipe.digest, c, shard.images)))
         usable = (features_name(recipe.digest, c, shard.images) for c in sources)
-        source = next((name for name in usable if _exists(store, name)), None) if missing else None
+        source = next((name for name in usable if exists(store, name)), None) if missing else None
         tasks.append(FeatureTask(shard=shard, missing=missing, source=source))
     return tasks
 
@@ -76,15 +76,5 @@ def store_features(
             )
         except FormatError as error:
             raise HapistoreError(f"{name}: {error.detail} [{error.code}]") from error
-        try:
-            store.create(name, data)
-        except AlreadyExists:
+        if not ensure(store, name, data):
             _log.info("%s was stored by another worker meanwhile", name)
-
-
-def _exists(store: ObjectStore, name: str) -> bool:
-    try:
-        store.head(name)
-        return True
-    except NotFound:
-        return False

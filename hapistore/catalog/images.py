@@ -17,8 +17,8 @@ from hapistore_format import (
     write_lmdb_image_shard,
 )
 
-from ..errors import AlreadyExists, NotFound
-from ..stores import ObjectStore
+from ..errors import NotFound
+from ..stores import ObjectStore, ensure
 from .names import images_name, seal_name
 
 
@@ -60,29 +60,21 @@ def store_image_shard(store: ObjectStore, records: Sequence[ImageRecord], layout
     if layout == "lmdb":
         return _store_lmdb(store, records)
     digest, data = write_image_shard(records)
-    return StoredShard(digest, len(data), _create(store, images_name(digest), data))
+    return StoredShard(digest, len(data), ensure(store, images_name(digest), data))
 
 
 def _store_lmdb(store: ObjectStore, records: Sequence[ImageRecord]) -> StoredShard:
     """The seal first: a file that is there is then never without it, whatever kills the writer."""
     digest, data, seal = write_lmdb_image_shard(records)
     name, beside = images_name(digest, "lmdb"), seal_name(digest)
-    sealed = _create(store, beside, seal)
+    sealed = ensure(store, beside, seal)
     if not sealed and bytes(store.get(beside)) != seal:
         there = _size(store, name)
         if there is not None:
             return StoredShard(digest, there, False)
         # Of a file that is lost or was never finished, from a machine with pages of another size.
         store.put(beside, seal)
-    return StoredShard(digest, len(data), _create(store, name, data) or sealed)
-
-
-def _create(store: ObjectStore, name: str, data: bytes | memoryview) -> bool:
-    try:
-        store.create(name, data)
-        return True
-    except AlreadyExists:
-        return False
+    return StoredShard(digest, len(data), ensure(store, name, data) or sealed)
 
 
 def _size(store: ObjectStore, name: str) -> int | None:

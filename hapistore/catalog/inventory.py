@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hapistore_format import DatasetVersion, Recipe
@@ -55,3 +56,12 @@ def dataset_features(store: ObjectStore, version: DatasetVersion) -> list[Featur
                 )
             )
     return summaries
+
+
+def codec_sizes(store: ObjectStore, version: DatasetVersion, recipe: Recipe, codecs: Sequence[str]) -> dict[str, float]:
+    """Bytes of stored features per image, by codec, for those of ``codecs`` that there are."""
+    return {
+        summary.codec: summary.bytes_per_row
+        for summary in dataset_features(store, version)
+        if summary.recipe.digest == recipe.digest and summary.codec in codecs
+    }

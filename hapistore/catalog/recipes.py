@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from hapistore_format import Recipe
 
-from ..errors import AlreadyExists, UsageError
-from ..stores import ObjectStore
+from ..errors import UsageError
+from ..stores import ObjectStore, ensure
 from .names import parse_name, recipe_name, weights_name
 
 
 def register_recipe(store: ObjectStore, recipe: Recipe, weights: bytes) -> None:
     """Store a recipe and the weights it names, where they are not there yet."""
     for name, data in ((weights_name(recipe.weights), weights), (recipe_name(recipe.digest), recipe.serialise())):
-        try:
-            store.create(name, data)
-        except AlreadyExists:
-            continue
+        ensure(store, name, data)
 
 
 def load_recipe(store: ObjectStore, digest: str) -> Recipe:

@@ -8,7 +8,7 @@ import click
 
 from hapistore_format import codec_names, get_codec
 
-from ..catalog import dataset_features, require_store, resolve_version
+from ..catalog import codec_sizes, require_store, resolve_version
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
 from .common import Bytes, json_option, print_json, reporting_errors, store_option
@@ -94,11 +94,7 @@ def command(
     prefix = load_backbone(backbone, weights=weights).prefix(cut)
     with ShowProgress(f"extract {dataset}", "images") as progress:
         result = extract(store, dataset, prefix, codecs=specs, options=options, on_progress=progress)
-    sizes = {
-        s.codec: s.bytes_per_row
-        for s in dataset_features(store, result.version)
-        if s.recipe.digest == result.recipe.digest and s.codec in specs
-    }
+    sizes = codec_sizes(store, result.version, result.recipe, specs)
     if as_json:
         print_json(_to_json(result, sizes))
     else:

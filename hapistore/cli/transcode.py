@@ -6,7 +6,7 @@ import click
 
 from hapistore_format import codec_names, get_codec
 
-from ..catalog import dataset_features, transcode
+from ..catalog import codec_sizes, transcode
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
 from .common import json_option, print_json, reporting_errors, store_option
@@ -42,11 +42,7 @@ def command(
     specs = [get_codec(spec.strip()).spec for spec in codecs.split(",")]
     with ShowProgress(f"transcode {dataset}", "shards") as progress:
         result = transcode(store, dataset, codecs=specs, recipe=recipe, source=source, on_progress=progress)
-    sizes = {
-        s.codec: s.bytes_per_row
-        for s in dataset_features(store, result.version)
-        if s.recipe.digest == result.recipe.digest and s.codec in specs
-    }
+    sizes = codec_sizes(store, result.version, result.recipe, specs)
     if as_json:
         print_json(
             {

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..catalog import View, dataset_features, open_view
+from ..catalog import View, codec_sizes, open_view
 from ..extraction import ExtractResult, extract
 from ..ingestion import IngestResult, ingest, manifest
 from ..models import load_backbone
@@ -77,7 +77,7 @@ def run_demo(store: ObjectStore, *, seed: int = 0, progress: Progress) -> DemoRe
     return DemoResult(
         images=ingested.images,
         bytes_per_image_raw=ingested.bytes / ingested.images,
-        bytes_per_image_features=_stored_bytes(store, extracted),
+        bytes_per_image_features=codec_sizes(store, extracted.version, extracted.recipe, [STORED])[STORED],
         ingest_s=ingested.seconds,
         extract_s=extracted.seconds,
         epoch_s=epoch_s,
@@ -112,11 +112,3 @@ def _train(view: View, seed: int, progress: Progress) -> tuple[float, float]:
             show(number + 1, _HEADS)
     epoch_s = statistics.median(second for training in trainings for second in training.epoch_seconds)
     return statistics.fmean(training.accuracy for training in trainings), epoch_s
-
-
-def _stored_bytes(store: ObjectStore, extracted: ExtractResult) -> float:
-    return next(
-        s.bytes_per_row
-        for s in dataset_features(store, extracted.version)
-        if s.recipe.digest == extracted.recipe.digest and s.codec == STORED
-    )

@@ -11,8 +11,8 @@ from hapistore_format import ImageRecord, ShardRef, file_digest, write_annotatio
 
 from ..catalog import store_image_shard
 from ..catalog.names import annotations_name
-from ..errors import AlreadyExists, HapistoreError, ImageError
-from ..stores import ObjectStore
+from ..errors import HapistoreError, ImageError
+from ..stores import ObjectStore, ensure
 from .merging import Merge, Row
 from .quarantine import Quarantined
 from .reading import read_records
@@ -118,10 +118,7 @@ class VersionBuild:
     def _store_annotations(self, rows: list[Row]) -> str:
         data = write_annotations(pa.Table.from_pylist(rows, schema=self._schema))
         digest = file_digest(data)
-        try:
-            self._store.create(annotations_name(digest), data)
-        except AlreadyExists:
-            pass  # named by its bytes: what is there is this
+        ensure(self._store, annotations_name(digest), data)
         return digest
 
 

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from hapistore_format import DatasetVersion, file_digest, read_sealed_json, write_sealed_json
 
 from ..catalog.names import quarantine_name
-from ..errors import AlreadyExists
-from ..stores import ObjectStore
+from ..stores import ObjectStore, ensure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +24,7 @@ def store_quarantine(store: ObjectStore, dataset: str, images: Sequence[Quaranti
     """Write the report beside the dataset's versions; returns the digest it is named by."""
     data = write_sealed_json({"format": 1, "images": [asdict(image) for image in images]})
     digest = file_digest(data)
-    try:
-        store.create(quarantine_name(dataset, digest), data)
-    except AlreadyExists:
-        pass  # the same images for the same reasons: the same report
+    ensure(store, quarantine_name(dataset, digest), data)
     return digest
 
 
