@@ -28,6 +28,7 @@ setup(
     package_data={name: ["py.typed"] for name in ROOTS},
     install_requires=[
         "click>=8.1",
+        "llvmlite>=0.44",
         "lmdb>=3",
         "numba>=0.61",
         "numpy>=2.0",

@@ -26,7 +26,7 @@ _PARAMS_KEY = "hapistore.params"
 _PROVENANCE_KEY = "hapistore.provenance"
 # A block decodes on its own: large enough for a compressor to learn, small enough to decode for a few rows.
 _BLOCK_ROWS = 1024
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 2 << 20
 # A reader allocates what a header claims; a shard decoded may not be larger than this.
 MAX_DECODED_BYTES = 64 << 30
 
@@ -160,23 +160,40 @@ class FeatureShardReader:
         """All rows as stored: [rows, *shape] in the quantiser's dtype, decompressed but not dequantised.
 
         Raises:
-            FormatError: ``bad-block`` or ``bad-features``.
+            FormatError: ``bad-block``, ``bad-features`` or ``too-large``.
         """
         batches = [self._sealed.block(i) for i in range(self._sealed.num_blocks)]
         counts = [self._block_rows(batch) for batch in batches]
         if sum(counts) != self.header.rows:
             raise FormatError("bad-features", "its blocks do not add up to its rows", where=self.where)
-        blocks = [self._stored_block(batch, rows) for batch, rows in zip(batches, counts, strict=True)]
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        blocks = [self._raw_block(batch) for batch in batches]
+        for block, rows in zip(blocks, counts, strict=True):
+            if isinstance(block, memoryview):
+                self.codec.check(block, rows, self.header.shape, where=self.where)
+        shape = (self.header.rows, *self.header.shape)
+        if len(blocks) == 1 and isinstance(blocks[0], np.ndarray):
+            return self.codec.view(blocks[0], shape)
+        try:
+            out = np.empty(shape, self.codec.quantiser.dtype)
+        except MemoryError as error:
+            raise FormatError("too-large", f"its rows {shape} exceed the memory", where=self.where) from error
+        first = 0
+        for block, rows in zip(blocks, counts, strict=True):
+            self.codec.decode(block, out[first : first + rows], where=self.where)
+            first += rows
+        return out
 
     def gather(self, stored: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
         """Rows of what ``stored`` returned, as float32, into ``out`` [k, *shape]. ``rows`` is int64 [k]."""
         self.codec.quantiser.gather(stored, rows, self._axes, self.params, out)
 
-    def features(self) -> np.ndarray:
-        """All rows as float32 [rows, *shape]."""
+    def features(self, out: np.ndarray | None = None) -> np.ndarray:
+        """All rows as float32 [rows, *shape], in ``out`` where it is given."""
         stored = self.stored()  # first: it finds out whether there are as many rows as the header claims
-        out = np.empty((self.header.rows, *self.header.shape), np.float32)
+        if out is None:
+            if stored.dtype == np.float32:
+                return stored
+            out = np.empty(stored.shape, np.float32)
         self.gather(stored, np.arange(self.header.rows), out)
         return out
 
@@ -189,13 +206,13 @@ class FeatureShardReader:
             raise FormatError("bad-block", "a block claims an impossible number of rows", where=self.where)
         return int(batch.column(0)[0].as_py())
 
-    def _stored_block(self, batch: pa.RecordBatch, rows: int) -> np.ndarray:
-        if self.codec.compressor is None:
-            values = batch.column(0).storage.flatten()
-            if values.null_count:
-                raise FormatError("bad-block", "a block has rows that lack a value", where=self.where)
-            return self.codec.decode(values.to_numpy(zero_copy_only=True), rows, self.header.shape, where=self.where)
-        return self.codec.decode(memoryview(batch.column(1)[0].as_buffer()), rows, self.header.shape, where=self.where)
+    def _raw_block(self, batch: pa.RecordBatch) -> memoryview | np.ndarray:
+        if self.codec.compressor is not None:
+            return memoryview(batch.column(1)[0].as_buffer())
+        values = batch.column(0).storage.flatten()
+        if values.null_count:
+            raise FormatError("bad-block", "a block has rows that lack a value", where=self.where)
+        return np.asarray(values.to_numpy(zero_copy_only=True))
 
     def _read_params(self) -> Params:
         try:
@@ -203,5 +220,5 @@ class FeatureShardReader:
         except ValueError as error:
             raise FormatError("bad-params", "its parameters are no base64", where=self.where) from error
         size = self.codec.quantiser.packed_bytes(self._axes)
-        data = COMPRESSORS["zstd"].decompress(memoryview(packed), size, self.where)
+        data = COMPRESSORS["zstd"].decompress(memoryview(packed), size, where=self.where)
         return self.codec.quantiser.unpack(data, self._axes, where=self.where)

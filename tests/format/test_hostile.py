@@ -80,7 +80,7 @@ def refused(data: memoryview, *codes: str) -> FormatError:
 def test_the_crafted_shards_start_from_good_ones():
     data = craft_features("f32", 2, (3,), [tensor(pa.array(np.arange(6, dtype=np.float32)), 3)])
     assert FeatureShardReader(data, where="here").features().tolist() == [[0, 1, 2], [3, 4, 5]]
-    frame = zstandard.compress(np.arange(6, dtype=np.float32).tobytes())
+    frame = zstandard.compress(b"\0" + np.arange(6, dtype=np.float32).tobytes())
     data = craft_features("f32+zstd", 2, (3,), [block(2, frame)])
     assert FeatureShardReader(data, where="here").features().shape == (2, 3)
 
@@ -92,34 +92,37 @@ def test_more_or_fewer_rows_than_the_header_claims(rows):
 
 @pytest.mark.parametrize("claimed", [0, -1, 3, 1 << 30])
 def test_a_block_that_claims_other_rows(claimed):
-    frame = zstandard.compress(bytes(24))
+    frame = zstandard.compress(bytes(25))
     refused(craft_features("f32+zstd", 2, (3,), [block(claimed, frame)]), "bad-block", "bad-features")
 
 
 def test_blocks_that_claim_all_rows_each_are_not_unpacked():
     rows = 1 << 24
-    frame = zstandard.compress(bytes(rows * 4))  # 64 MiB each when unpacked
+    frame = zstandard.compress(bytes(1 + rows * 4))  # 64 MiB each when unpacked
     refused(craft_features("f32+zstd", rows, (1,), [block(rows, frame)] * 20), "bad-features")
 
 
-@pytest.mark.parametrize("size", [0, 23, 25, 1 << 40, (1 << 64) - 1])
+@pytest.mark.parametrize("size", [0, 24, 26, 1 << 40, (1 << 64) - 1])
 def test_a_frame_that_claims_another_size(size):
     error = refused(craft_features("f32+zstd", 2, (3,), [block(2, zeros_frame(size))]), "bad-block")
-    assert "expected 24" in str(error) or "cannot be unpacked" in str(error)
+    assert any(
+        words in str(error)
+        for words in ("its rows take", "cannot be unpacked", "claim to unpack", "and would need more")
+    )
 
 
 def test_a_frame_of_unknown_size():
-    frame = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(24))
+    frame = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(25))
     refused(craft_features("f32+zstd", 2, (3,), [block(2, frame)]), "bad-block")
 
 
-@pytest.mark.parametrize("frame", [b"", b"\0" * 9, b"\x28\xb5\x2f\xfd", zeros_frame(24)])
+@pytest.mark.parametrize("frame", [b"", b"\0" * 9, b"\x28\xb5\x2f\xfd", zeros_frame(25)])
 def test_a_frame_that_is_none(frame):
     refused(craft_features("f32+zstd", 2, (3,), [block(2, frame)]), "bad-block")
 
 
 def test_rows_without_a_value():
-    frame = zstandard.compress(bytes(24))
+    frame = zstandard.compress(bytes(25))
     values = pa.array(np.arange(6, dtype=np.float32))
     for batch in (block(None, frame), block(2, None)):
         refused(craft_features("f32+zstd", 2, (3,), [batch]), "bad-block")
@@ -128,7 +131,7 @@ def test_rows_without_a_value():
 
 
 def test_several_rows_in_the_column_of_blocks():
-    frame = zstandard.compress(bytes(12))
+    frame = zstandard.compress(bytes(13))
     batch = [pa.array([1, 1], pa.int32()), pa.array([frame, frame], pa.binary())]
     refused(craft_features("f32+zstd", 2, (3,), [batch]), "bad-block")
 
@@ -162,7 +165,7 @@ def test_parameters_that_are_none(text):
 
 @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "\x00"])
 def test_provenance_that_is_no_object(text):
-    frame = zstandard.compress(bytes(24))
+    frame = zstandard.compress(bytes(25))
     refused(craft_features("f32+zstd", 2, (3,), [block(2, frame)], **{"hapistore.provenance": text}), "bad-features")
 
 
@@ -264,6 +267,6 @@ def test_offsets_that_leave_the_file_are_refused(spans):
 
 
 def test_the_marker_in_a_note_is_refused_when_written():
-    frame = zstandard.compress(bytes(24))
+    frame = zstandard.compress(bytes(25))
     with pytest.raises(ValueError, match="hapistore-seal"):
         craft_features("f32+zstd", 2, (3,), [block(2, frame)], **{"hapistore.note": "hapistore-seal/1:{}"})

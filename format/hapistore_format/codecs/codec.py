@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import FormatError
-from . import kernels
+from . import layout_kernels as kernels
 from .axes import ChannelAxes
 from .compressors import COMPRESSORS, Compressor
-from .layout import block_bytes, from_block, to_block
+from .layout import BlockShape, read_block, smallest_layout, write_block
 from .quantisers import QUANTISERS, Params, Quantiser
 
 
@@ -40,7 +40,9 @@ class Codec:
         axes = ChannelAxes.of(features.shape[1:])
         stored = self.quantiser.quantise(features, axes, params)
         if self.compressor is not None:
-            return self.compressor.compress(to_block(stored, axes, self.quantiser.bits), stored[0].nbytes)
+            shape = self._block_shape(len(stored), features.shape[1:])
+            layout = smallest_layout(stored, shape, self.compressor.sketch)
+            return self.compressor.compress(write_block(stored, shape, layout), stored[0].nbytes)
         if self.quantiser.bits != 4:
             return stored
         rows = np.zeros((len(stored), 2 * self.raw_shape(features.shape[1:])[0]), np.uint8)
@@ -51,27 +53,50 @@ class Codec:
         """Shape of one row of an uncompressed block: the feature's, or its codes two a byte in one axis."""
         return (-(-math.prod(shape) // 2),) if self.quantiser.bits == 4 else shape
 
-    def decode(self, block: memoryview | np.ndarray, rows: int, shape: tuple[int, ...], *, where: str) -> np.ndarray:
-        """Stored values of a block, [rows, *shape] in the quantiser's dtype.
-
-        Args:
-            block: compressed bytes, or the array of an uncompressed block.
+    def check(self, block: memoryview, rows: int, shape: tuple[int, ...], *, where: str) -> None:
+        """Refuse compressed bytes that cannot hold so many rows, before memory is taken for these.
 
         Raises:
             FormatError: ``bad-block``.
         """
-        quantiser = self.quantiser
+        found = self._require_compressor().unpacked_bytes(block, where=where)
+        expected = self._block_shape(rows, shape)
+        if not expected.least_bytes <= found <= expected.most_bytes:
+            limits = f"{expected.least_bytes} to {expected.most_bytes}"
+            raise FormatError("bad-block", f"a block claims {found} bytes, its rows take {limits}", where=where)
+
+    def decode(self, block: memoryview | np.ndarray, out: np.ndarray, *, where: str) -> None:
+        """Stored values of a block.
+
+        Args:
+            block: compressed bytes, or the array of an uncompressed block.
+            out: [rows, *shape] in the quantiser's dtype, C-contiguous; filled.
+
+        Raises:
+            FormatError: ``bad-block``.
+        """
         if isinstance(block, np.ndarray):
-            if quantiser.bits != 4:
-                return block.reshape(rows, *shape)
-            packed = np.ascontiguousarray(block).reshape(-1)
-            codes = kernels.unpack_nibbles(packed, 2 * len(packed)).reshape(rows, -1)
-            return np.ascontiguousarray(codes[:, : math.prod(shape)]).reshape(rows, *shape)
+            out[:] = self.view(block, out.shape)
+            return
+        shape = self._block_shape(len(out), out.shape[1:])
+        raw = self._require_compressor().decompress(block, shape.most_bytes, where=where)
+        read_block(raw, shape, out, where=where)
+
+    def view(self, block: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Stored values [rows, *feature shape] of an uncompressed block, without a copy where they are as in memory."""
+        if self.quantiser.bits != 4:
+            return block.reshape(shape)
+        packed = np.ascontiguousarray(block).reshape(-1)
+        codes = kernels.unpack_nibbles(packed, 2 * len(packed)).reshape(shape[0], -1)
+        return codes[:, : math.prod(shape[1:])].reshape(shape)
+
+    def _block_shape(self, rows: int, shape: tuple[int, ...]) -> BlockShape:
+        return BlockShape(rows, ChannelAxes.of(shape), self.quantiser.dtype, self.quantiser.bits)
+
+    def _require_compressor(self) -> Compressor:
         if self.compressor is None:
             raise TypeError(f"blocks of codec {self.spec} are not compressed")
-        size = block_bytes(ChannelAxes.of(shape), rows, quantiser.dtype, quantiser.bits)
-        raw = self.compressor.decompress(block, size, where)
-        return from_block(raw, rows, shape, quantiser.dtype, quantiser.bits)
+        return self.compressor
 
 
 def codec_names() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import FormatError
-from . import kernels
+from . import value_kernels as kernels
 from .axes import ChannelAxes
 
 Params = tuple[np.ndarray, ...]
@@ -55,20 +55,25 @@ class Quantiser(Protocol):
 
 
 class _Float:
-    """Values kept as a float type, without parameters."""
+    """Values kept as a float type, without parameters.
 
-    def __init__(self, name: str, dtype: type[np.floating], *, lossless: bool) -> None:
+    Args:
+        dtype: of the stored values; largest: the largest magnitude that does not round to infinity, None where
+            every value is stored as it is.
+    """
+
+    def __init__(self, name: str, dtype: str, *, largest: float | None) -> None:
         self.name = name
-        self.dtype = np.dtype(dtype).newbyteorder("<")
+        self.dtype = np.dtype(dtype)
         self.bits = 8 * self.dtype.itemsize
-        self.lossless = lossless
+        self.lossless = largest is None
+        self._largest = largest
 
     def fit(self, features: np.ndarray, axes: ChannelAxes) -> Params:
-        if not self.lossless:
-            limit = np.finfo(self.dtype).max
+        if self._largest is not None:
             for row, values in enumerate(features):
                 extreme = np.abs(values).max(initial=0)
-                if not extreme <= limit:  # also where it is NaN
+                if not extreme <= self._largest:  # also where it is NaN
                     raise _unstorable(row, float(extreme), self.name)
         return ()
 
@@ -80,10 +85,8 @@ class _Float:
         if stored.dtype == out.dtype:
             np.take(stored, rows, axis=0, out=out)
         else:
-            x = out.reshape(len(rows), axes.row_values)
-            kernels.gather_halves(
-                stored.view(np.uint16).reshape(len(stored), axes.row_values), rows, x.view(np.uint32), x
-            )
+            halves = stored.view(np.uint16).reshape(len(stored), axes.row_values)
+            kernels.gather_halves(halves, rows, out.reshape(len(rows), axes.row_values))
 
     def pack(self, params: Params) -> bytes:
         return b""
@@ -95,6 +98,20 @@ class _Float:
         if data:
             raise FormatError("bad-params", f"codec {self.name} takes no parameters", where=where)
         return ()
+
+
+class _BFloat16(_Float):
+    """The high halves of float32 values, as uint16: neither numpy nor Arrow has the type."""
+
+    def quantise(self, features: np.ndarray, axes: ChannelAxes, params: Params) -> np.ndarray:
+        stored = np.empty(features.shape, self.dtype)
+        kernels.round_to_bfloat16(np.ascontiguousarray(features).view(np.uint32).reshape(-1), stored.reshape(-1))
+        return stored
+
+    def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
+        _check_gather(stored, rows, out)
+        x = out.reshape(len(rows), axes.row_values)
+        kernels.gather_bfloats(stored.reshape(len(stored), axes.row_values), rows, x)
 
 
 class _UIntPerChannel:
@@ -176,11 +193,14 @@ def _unstorable(row: int, value: float, codec: str) -> FormatError:
     return FormatError(code, f"row {row} holds {value}, which codec {codec} cannot store; choose f32 or f32+zstd")
 
 
+_LARGEST_BFLOAT16 = 2.0**127 * (2 - 2.0**-7)
+
 QUANTISERS: dict[str, Quantiser] = {
-    "f32": _Float("f32", np.float32, lossless=True),
-    "f16": _Float("f16", np.float16, lossless=False),
+    "f32": _Float("f32", "<f4", largest=None),
+    "f16": _Float("f16", "<f2", largest=65504.0),
+    "bf16": _BFloat16("bf16", "<u2", largest=_LARGEST_BFLOAT16),
     "u8c": _UIntPerChannel("u8c", 8),
     "u4c": _UIntPerChannel("u4c", 4),
 }
-"""By name. ``f32`` is exact (NaN and Inf included); ``f16`` rounds to nearest even: the error of x is at most
-max(2**-11 × |x|, 2**-25); for ``u8c`` and ``u4c`` see their class."""
+"""By name. ``f32`` is exact (NaN and Inf included); ``f16`` and ``bf16`` round to nearest even: the error of x is at
+most max(2**-11 × |x|, 2**-25) and max(2**-8 × |x|, 2**-134); for ``u8c`` and ``u4c`` see their class."""

@@ -1,13 +1,14 @@
-"""Each compiled kernel equals the numpy reference beside it, to the bit."""
+"""Each kernel of the quantisers equals the numpy reference beside it, to the bit."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hapistore_format.codecs import kernels
+from hapistore_format.codecs import value_kernels as kernels
 
 CHECKED = settings(max_examples=200, deadline=None, database=None, derandomize=True)
 SHAPES = hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6)
@@ -100,51 +101,44 @@ def test_gather_halves():
     h = halves[np.isfinite(halves.view(np.float16))].reshape(-1, 62)
     rows = np.random.default_rng(1).permutation(len(h))
     found, expected = (np.empty(h.shape, np.float32) for _ in range(2))
-    kernels.gather_halves(h, rows, found.view(np.uint32), found)
-    kernels.gather_halves_reference(h, rows, expected.view(np.uint32), expected)
-    assert np.array_equal(found.view(np.uint32), expected.view(np.uint32))  # signed zeros too
+    kernels.gather_halves(h, rows, found)
+    kernels.gather_halves_reference(h, rows, expected)
+    assert same(found, expected)  # signed zeros too
 
 
-@CHECKED
-@given(st.data(), SHAPES)
-def test_rows_from_channels(data, shape):
-    count, channels, inner = shape
-    by_channel = data.draw(hnp.arrays(np.uint8, (channels, count, inner)))
-    order = np.array(data.draw(st.permutations(range(channels))), np.int64)
-    found, expected = (np.empty(shape, np.uint8) for _ in range(2))
-    kernels.rows_from_channels(by_channel, order, found)
-    kernels.rows_from_channels_reference(by_channel, order, expected)
-    assert same(found, expected)
-
-
-def test_rows_from_channels_beyond_one_tile():
-    random = np.random.default_rng(4)
-    by_channel, order = random.integers(0, 256, (37, 101, 3)).astype(np.uint8), random.permutation(37)
-    found, expected = (np.empty((101, 37, 3), np.uint8) for _ in range(2))
-    kernels.rows_from_channels(by_channel, order, found)
-    kernels.rows_from_channels_reference(by_channel, order, expected)
+def test_gather_bfloats():
+    """Every bfloat16 there is, NaN and Inf too."""
+    h = np.arange(1 << 16, dtype=np.uint16).reshape(-1, 64)
+    rows = np.random.default_rng(1).permutation(len(h))
+    found, expected = (np.empty(h.shape, np.float32) for _ in range(2))
+    kernels.gather_bfloats(h, rows, found)
+    kernels.gather_bfloats_reference(h, rows, expected)
     assert same(found, expected)
 
 
 @CHECKED
-@given(hnp.arrays(np.uint8, st.integers(0, 70), elements=st.integers(0, 15)))
-def test_pack_nibbles(codes):
-    packed = kernels.pack_nibbles(codes)
-    assert same(packed, kernels.pack_nibbles_reference(codes))
-    assert len(packed) == -(-len(codes) // 2)
-    assert same(kernels.unpack_nibbles(packed, len(codes)), codes)
+@given(hnp.arrays(np.float32, st.integers(0, 20), elements=ANY_FLOATS))
+def test_round_to_bfloat16(x):
+    found, expected = (np.empty(len(x), np.uint16) for _ in range(2))
+    kernels.round_to_bfloat16(x.view(np.uint32), found)
+    kernels.round_to_bfloat16_reference(x.view(np.uint32), expected)
+    assert same(found, expected)
 
 
-@CHECKED
-@given(hnp.arrays(np.uint8, st.integers(0, 70)), st.booleans())
-def test_unpack_nibbles(packed, odd):
-    count = max(0, 2 * len(packed) - odd)
-    assert same(kernels.unpack_nibbles(packed, count), kernels.unpack_nibbles_reference(packed, count))
+def test_bfloat16_is_rounded_as_torch_does():
+    torch = pytest.importorskip("torch", reason="torch is what it is compared with")
+    bits = np.random.default_rng(5).integers(0, 1 << 32, 100_000, dtype=np.uint32)
+    bits = np.append(bits, [0x3F808000, 0x3F818000, 0x80000001, 0x007FFFFF, 0x7F7FFFFF]).astype(np.uint32)
+    bits = bits[np.isfinite(bits.view(np.float32))]
+    found = np.empty(len(bits), np.uint16)
+    kernels.round_to_bfloat16(bits, found)
+    expected = torch.from_numpy(bits.view(np.float32)).bfloat16().view(torch.int16).numpy().view(np.uint16)
+    assert np.array_equal(found, expected)
 
 
 def test_every_kernel_has_a_reference_and_a_test():
     names = {name for name, value in vars(kernels).items() if hasattr(value, "py_func")}
     quantisers = {"channel_range", "quantise", "dequantise", "gather_dequantise"}
-    assert names == quantisers | {"gather_halves", "rows_from_channels", "pack_nibbles", "unpack_nibbles"}
+    assert names == quantisers | {"gather_halves", "gather_bfloats", "round_to_bfloat16"}
     assert all(hasattr(kernels, f"{name}_reference") for name in names)
     assert all(f"test_{name}" in globals() for name in names)

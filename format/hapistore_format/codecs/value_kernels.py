@@ -1,28 +1,16 @@
 """Numba kernels of the quantisers, each beside the numpy reference it must equal.
 
-All are serial and release the GIL: callers bring their own threads, and nothing here starts a
-threading layer that a later fork would break.
-
 Shapes: ``x`` float32 and ``q`` uint8 are [m, channels, inner]; ``scale`` and ``zero`` float32 [channels].
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+from .jit import float_of_bits, jit
 
 
-def _jit(function: _F) -> _F:
-    compiled = numba.njit(nogil=True, cache=True, boundscheck=False)(function)
-    return cast(_F, compiled)
-
-
-@_jit
+@jit
 def channel_range(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
     """Fill ``low`` and ``high`` with each channel's extremes; returns the first m with a NaN or Inf, or -1."""
     low[:] = np.inf
@@ -48,7 +36,7 @@ def channel_range_reference(x: np.ndarray, low: np.ndarray, high: np.ndarray) ->
     return -1
 
 
-@_jit
+@jit
 def quantise(x: np.ndarray, scale: np.ndarray, zero: np.ndarray, levels: int, q: np.ndarray) -> None:
     """q = round((x - zero) / scale), halves to even, within 0 to ``levels``; 0 where scale is 0."""
     top = np.float64(levels)
@@ -68,7 +56,7 @@ def quantise_reference(x: np.ndarray, scale: np.ndarray, zero: np.ndarray, level
     q[:] = np.where(s == 0, 0, np.clip(level, 0, levels)).astype(np.uint8)
 
 
-@_jit
+@jit
 def dequantise(q: np.ndarray, scale: np.ndarray, zero: np.ndarray, x: np.ndarray) -> None:
     """x = zero + scale × q in float32."""
     for m in range(q.shape[0]):
@@ -86,7 +74,7 @@ def dequantise_reference(q: np.ndarray, scale: np.ndarray, zero: np.ndarray, x: 
     x[:] = zero[None, :, None] + scale[None, :, None] * q.astype(np.float32)
 
 
-@_jit
+@jit
 def gather_dequantise(
     q: np.ndarray, rows: np.ndarray, outer: int, scale: np.ndarray, zero: np.ndarray, x: np.ndarray
 ) -> None:
@@ -115,79 +103,49 @@ def gather_dequantise_reference(
 _HALF_TO_SINGLE = np.float32(2.0**112)  # the difference of the two formats' exponent biases
 
 
-@_jit
-def gather_halves(h: np.ndarray, rows: np.ndarray, bits: np.ndarray, x: np.ndarray) -> None:
+@jit
+def gather_halves(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
     """Rows ``rows`` of finite float16 values, given as uint16 [n, values], as float32 ``x`` [k, values].
 
-    ``bits`` is ``x`` seen as uint32. A half's exponent and mantissa, moved to where a single has them, are its
-    value over 2**112: exact, denormals included, and without a branch, so that it vectorises.
+    A half's exponent and mantissa, moved to where a single has them, are its value over 2**112: exact,
+    denormals included, and without a branch, so that it vectorises.
     """
     for i in range(rows.shape[0]):
+        row = rows[i]
         for v in range(h.shape[1]):
-            half = np.uint32(h[rows[i], v])
-            bits[i, v] = ((half & np.uint32(0x8000)) << np.uint32(16)) | ((half & np.uint32(0x7FFF)) << np.uint32(13))
-        for v in range(h.shape[1]):
-            x[i, v] *= _HALF_TO_SINGLE
+            half = np.uint32(h[row, v])
+            bits = ((half & np.uint32(0x8000)) << np.uint32(16)) | ((half & np.uint32(0x7FFF)) << np.uint32(13))
+            x[i, v] = float_of_bits(bits) * _HALF_TO_SINGLE
 
 
-def gather_halves_reference(h: np.ndarray, rows: np.ndarray, bits: np.ndarray, x: np.ndarray) -> None:
+def gather_halves_reference(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
     """``gather_halves`` in numpy."""
     x[:] = h[rows].view(np.float16)
 
 
-# Rows of one tile are written while they are in the first-level cache.
-_TILE_ROWS = 32
+@jit
+def gather_bfloats(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
+    """Rows ``rows`` of bfloat16 values, given as uint16 [n, values], as float32 ``x`` [k, values]."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for v in range(h.shape[1]):
+            x[i, v] = float_of_bits(np.uint32(h[row, v]) << np.uint32(16))
 
 
-@_jit
-def rows_from_channels(by_channel: np.ndarray, order: np.ndarray, q: np.ndarray) -> None:
-    """q[m, order[c], k] = by_channel[c, m, k]. ``order`` must be a permutation of the channels."""
-    rows = by_channel.shape[1]
-    for first in range(0, rows, _TILE_ROWS):
-        last = min(first + _TILE_ROWS, rows)
-        for c in range(by_channel.shape[0]):
-            to = order[c]
-            if by_channel.shape[2] == 1:
-                for m in range(first, last):
-                    q[m, to, 0] = by_channel[c, m, 0]
-            else:
-                for m in range(first, last):
-                    for k in range(by_channel.shape[2]):
-                        q[m, to, k] = by_channel[c, m, k]
+def gather_bfloats_reference(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
+    """``gather_bfloats`` in numpy."""
+    x[:] = (h[rows].astype(np.uint32) << 16).view(np.float32)
 
 
-def rows_from_channels_reference(by_channel: np.ndarray, order: np.ndarray, q: np.ndarray) -> None:
-    """``rows_from_channels`` in numpy."""
-    q[:, order] = by_channel.transpose(1, 0, 2)
+@jit
+def round_to_bfloat16(x: np.ndarray, h: np.ndarray) -> None:
+    """float32 [n], given as uint32, to the nearest bfloat16, halves to even: uint16 ``h`` [n]. NaN is not kept."""
+    for i in range(x.shape[0]):
+        bits = np.uint64(x[i])  # which may grow by a bit
+        h[i] = np.uint16((bits + np.uint64(0x7FFF) + ((bits >> np.uint64(16)) & np.uint64(1))) >> np.uint64(16))
 
 
-@_jit
-def pack_nibbles(codes: np.ndarray) -> np.ndarray:
-    """Codes below 16, uint8 [n], two a byte, the first in the low half: uint8 [ceil(n / 2)]."""
-    packed = np.zeros((len(codes) + 1) // 2, np.uint8)
-    for i in range(len(codes)):
-        packed[i // 2] |= codes[i] << np.uint8(4 * (i % 2))
-    return packed
-
-
-def pack_nibbles_reference(codes: np.ndarray) -> np.ndarray:
-    """``pack_nibbles`` in numpy."""
-    even = np.append(codes, np.uint8(0)) if len(codes) % 2 else codes
-    return even[::2] | (even[1::2] << np.uint8(4))
-
-
-@_jit
-def unpack_nibbles(packed: np.ndarray, count: int) -> np.ndarray:
-    """The first ``count`` codes of ``pack_nibbles``' bytes: uint8 [count]. ``packed`` must hold them."""
-    codes = np.empty(count, np.uint8)
-    for i in range(count // 2):
-        codes[2 * i] = packed[i] & np.uint8(15)
-        codes[2 * i + 1] = packed[i] >> np.uint8(4)
-    if count % 2:
-        codes[count - 1] = packed[count // 2] & np.uint8(15)
-    return codes
-
-
-def unpack_nibbles_reference(packed: np.ndarray, count: int) -> np.ndarray:
-    """``unpack_nibbles`` in numpy."""
-    return np.stack([packed & np.uint8(15), packed >> np.uint8(4)], axis=1).reshape(-1)[:count]
+def round_to_bfloat16_reference(x: np.ndarray, h: np.ndarray) -> None:
+    """``round_to_bfloat16`` in numpy."""
+    bits = x.astype(np.uint64)
+    h[:] = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16

@@ -1,0 +1,68 @@
+"""How the kernels are compiled: serial and without the GIL; and the machine instructions that numba does not offer.
+
+Callers bring their own threads, and nothing here starts a threading layer that a later fork would break.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+from llvmlite import ir
+from numba.extending import intrinsic
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_WORD = ir.IntType(64)
+
+
+def jit(function: _F) -> _F:
+    """Compile on first use, and keep the machine code on disk."""
+    compiled = numba.njit(nogil=True, cache=True, boundscheck=False)(function)
+    return cast(_F, compiled)
+
+
+def _trailing_zeros(typing_context: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return numba.int64(numba.uint64), generate
+
+
+def _load_word(typing_context: Any, data: Any, at: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = builder.load(_word_pointer(context, builder, signature, arguments))
+        word.align = 1
+        return word
+
+    return numba.uint64(data, numba.int64), generate
+
+
+def _store_word(typing_context: Any, data: Any, at: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _word_pointer(context, builder, signature, arguments)).align = 1
+        return context.get_dummy_value()
+
+    return numba.void(data, numba.int64, numba.uint64), generate
+
+
+def _word_pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.bitcast(builder.gep(array.data, [arguments[1]]), _WORD.as_pointer())
+
+
+def _float_of_bits(typing_context: Any, bits: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return numba.float32(numba.uint32), generate
+
+
+float_of_bits: Any = intrinsic(_float_of_bits)
+"""For kernels only: the float32 of which a uint32 holds the bits."""
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+"""For kernels only: how many zeros are below a uint64's lowest one."""
+load_word: Any = intrinsic(_load_word)
+"""For kernels only: ``load_word(data, at)``, the eight bytes of uint8 [n] from ``at`` on as a uint64, unchecked."""
+store_word: Any = intrinsic(_store_word)
+"""For kernels only: ``store_word(data, at, word)``, its inverse."""
