@@ -13,6 +13,7 @@ from typing import NamedTuple
 import lmdb
 import pyarrow as pa
 
+from .arrow_messages import read_messages
 from .digests import shard_digest
 from .errors import FormatError
 from .file_seal import FileSeal
@@ -163,9 +164,10 @@ def _open_privately(data: bytes | memoryview, *, where: str) -> LmdbFile:
 
 def _read_columns(data: bytes, *, where: str) -> pa.RecordBatch:
     try:
-        batch = pa.ipc.open_stream(pa.py_buffer(data)).read_next_batch()
+        schema, message = read_messages(memoryview(data), ("schema", "record batch"), rest=True, where=where)
+        batch = pa.ipc.read_record_batch(message, pa.ipc.read_schema(schema))
         batch.validate(full=True)
-    except (pa.ArrowException, OSError, StopIteration) as error:
+    except (pa.ArrowException, OSError) as error:
         raise FormatError("not-arrow", f"its columns cannot be read: {error}", where=where) from error
     if not batch.schema.remove_metadata().equals(COLUMNS):
         raise FormatError("bad-images", f"its columns are {batch.schema.names}", where=where)

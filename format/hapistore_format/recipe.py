@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .digests import is_digest
@@ -63,6 +63,9 @@ class Recipe:
         value = read_sealed_json(data, where=where)
         check_format(value, 1, where=where)
         body = take(value, "recipe", dict, where=where)
+        unknown = sorted(set(body) - {attribute.name for attribute in fields(cls) if attribute.compare})
+        if unknown:  # all of it decides a feature's value
+            raise FormatError("unsupported-feature", f"its recipe has the member {unknown[0]!r:.80}", where=where)
         shape = take(body, "shape", list, where=where)
         if not all(isinstance(side, int) and 0 < side < 1 << 31 for side in shape) or not 1 <= len(shape) <= 4:
             raise FormatError("bad-field", f"shape is {shape!r:.80}, expected 1 to 4 positive numbers", where=where)

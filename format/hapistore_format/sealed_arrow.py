@@ -1,7 +1,7 @@
 """Sealed Arrow: an Arrow IPC file whose last record batch, of no rows, carries the hash of the file.
 
-Any Arrow tool opens it as it is. The hash is of two levels, a small hash tree, so that a reader of
-part of the file can check just that part::
+Any Arrow tool opens it as it is. A block is one record batch, uncompressed and without dictionaries. The hash
+is of two levels, a small hash tree, so that a reader of part of the file can check just that part::
 
     block 0  magic, schema, first record batch        ─┐
     block 1  record batch: metadata, body, padding     ├─ XXH3-128 of each, listed in the index
@@ -17,17 +17,21 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import xxhash
 
+from .arrow_messages import read_messages
 from .errors import DamagedError, FormatError
 from .seal import BLANK, check_seal, compute_seal
 
 _MARKER = b"hapistore-seal/1:"
 MARKER_TEXT = _MARKER.decode()
 """No name or note inside a sealed file may contain this."""
+_MAGIC = b"ARROW1\0\0"
+_FIRST = ("schema", "record batch")  # messages of block 0
 _INDEX_KEY = "hapistore.index"
 _SEAL_FIELD = b'"sha256":"'
 MAX_INDEX_BYTES = 256 << 20
@@ -37,6 +41,8 @@ class SealedWriter:
     """Builds one sealed Arrow file in memory, a block (record batch) at a time."""
 
     def __init__(self, schema: pa.Schema) -> None:
+        if _find_dictionary(schema):
+            raise ValueError(f"column {_find_dictionary(schema)} is a dictionary; store its values")
         self._schema = schema
         self._sink = io.BytesIO()
         self._writer = pa.ipc.new_file(pa.PythonFile(self._sink, mode="w"), schema)
@@ -158,22 +164,14 @@ class SealedFile:
 
     def __init__(self, data: bytes | memoryview | pa.Buffer, *, where: str) -> None:
         self.where = where
-        view = memoryview(data)
+        view = memoryview(data).cast("B")
         index = read_index(view, where=where)
         self._check_blocks(view, index)
-        try:
-            self._reader = pa.ipc.open_file(pa.py_buffer(data))
-            last = self._reader.get_batch_with_custom_metadata(self._reader.num_record_batches - 1)
-        except (pa.ArrowException, OSError, IndexError) as error:
-            raise FormatError("not-arrow", f"Arrow cannot read it: {error}", where=where) from error
-        if last.batch.num_rows != 0 or self._reader.num_record_batches != len(index.ends) + 1:
-            raise FormatError("not-arrow", "its record batches are not those its index lists", where=where)
-        self.num_blocks = self._reader.num_record_batches - 1
-        self.schema: pa.Schema = self._reader.schema
-        try:
-            self.extra = {key.decode(): value.decode() for key, value in (last.custom_metadata or {}).items()}
-        except UnicodeDecodeError as error:
-            raise FormatError("not-arrow", f"its notes are no UTF-8: {error}", where=where) from error
+        starts = (0, *index.ends)
+        self._spans = [view[start:end] for start, end in pairwise(starts)]
+        self.num_blocks = len(self._spans)
+        self.schema = self._read_schema()
+        self.extra = self._read_extra(view[index.tail_start :])
 
     def block(self, number: int) -> pa.RecordBatch:
         """Block ``number``, its offsets validated so that no access can leave the file.
@@ -182,11 +180,41 @@ class SealedFile:
             FormatError: ``not-arrow``.
         """
         try:
-            batch = self._reader.get_batch(number)
+            if number == 0:
+                _, message = read_messages(self._spans[0][len(_MAGIC) :], _FIRST, where=self.where)
+            else:
+                (message,) = read_messages(self._spans[number], _FIRST[1:], where=self.where)
+            batch = pa.ipc.read_record_batch(message, self.schema)
             batch.validate(full=True)
         except (pa.ArrowException, OSError) as error:
             raise FormatError("not-arrow", f"block {number} cannot be read: {error}", where=self.where) from error
         return batch
+
+    def _read_schema(self) -> pa.Schema:
+        first = self._spans[0]
+        if bytes(first[: len(_MAGIC)]) != _MAGIC:
+            raise FormatError("not-arrow", "it does not begin as Arrow files do", where=self.where)
+        message, _ = read_messages(first[len(_MAGIC) :], _FIRST, where=self.where)
+        try:
+            schema = pa.ipc.read_schema(message)
+        except (pa.ArrowException, OSError) as error:
+            raise FormatError("not-arrow", f"Arrow cannot read its schema: {error}", where=self.where) from error
+        if _find_dictionary(schema):
+            raise FormatError("not-arrow", f"column {_find_dictionary(schema)} is a dictionary", where=self.where)
+        return schema
+
+    def _read_extra(self, tail: memoryview) -> dict[str, str]:
+        stream = pa.BufferReader(self.schema.serialize().to_pybytes() + bytes(tail))
+        try:
+            last = pa.ipc.open_stream(stream).read_next_batch_with_custom_metadata()
+            extra = {key.decode(): value.decode() for key, value in (last.custom_metadata or {}).items()}
+        except (pa.ArrowException, OSError, StopIteration) as error:
+            raise FormatError("not-arrow", f"Arrow cannot read its last batch: {error}", where=self.where) from error
+        except UnicodeDecodeError as error:
+            raise FormatError("not-arrow", f"its notes are no UTF-8: {error}", where=self.where) from error
+        if last.batch.num_rows:
+            raise FormatError("not-arrow", "its last record batch has rows", where=self.where)
+        return extra
 
     def _check_blocks(self, view: memoryview, index: SealIndex) -> None:
         start = 0
@@ -196,3 +224,14 @@ class SealedFile:
                     "bad-block", f"block {number} (bytes {start} to {end}) fails its checksum", where=self.where
                 )
             start = end
+
+
+def _find_dictionary(schema: pa.Schema) -> str | None:
+    """Name of a column that is a dictionary or has one inside: it would need messages of its own."""
+    return next((field.name for field in schema if _has_dictionary(field.type)), None)
+
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))

@@ -90,15 +90,24 @@ def take(value: dict[str, Any], key: str, kind: type | tuple[type, ...], *, wher
 
 
 def check_format(value: dict[str, Any], supported: int, *, where: str) -> None:
-    """Refuse objects of a later format version.
+    """Refuse objects of a later format version, and those that require what this reader does not know.
+
+    A later writer may add members that a reader can do without; what it cannot do without stands in ``requires``.
 
     Raises:
-        FormatError: ``unsupported-version``.
+        FormatError: ``unsupported-version``, ``unsupported-feature`` or ``bad-field``.
     """
     found = take(value, "format", int, where=where)
     if not 1 <= found <= supported:
         raise FormatError(
             "unsupported-version",
             f"it has format version {found}, this hapistore reads 1 to {supported}; install a newer one",
+            where=where,
+        )
+    required = take(value, "requires", list, where=where) if "requires" in value else []
+    if required:  # this version knows none
+        raise FormatError(
+            "unsupported-feature",
+            f"it requires {required!r:.80}, which this hapistore does not know; install a newer one",
             where=where,
         )

@@ -27,6 +27,13 @@ def test_more_rows_than_a_block_holds(make):
     assert shard.table.equals(table)
 
 
+def test_categories_are_stored_as_their_values(make):
+    plain = make.annotations(5)
+    labels = pa.array(["a", None, "b", "a", "b"])
+    table = plain.set_column(1, "label", labels.dictionary_encode())
+    assert AnnotationShard(write_annotations(table), where="here").table["label"].to_pylist() == labels.to_pylist()
+
+
 @pytest.mark.parametrize("kind", [pa.string(), pa.int64(), pa.float64(), pa.null()])
 def test_any_kind_of_label(make, kind):
     table = make.annotations(3).set_column(1, "label", pa.array([None] * 3, kind))

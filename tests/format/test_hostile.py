@@ -266,6 +266,35 @@ def test_offsets_that_leave_the_file_are_refused(spans):
     assert caught.value.code == "not-arrow"
 
 
+@pytest.mark.parametrize("codec", ["lz4", "zstd"])
+def test_bodies_that_arrow_would_unpack_are_refused(codec):
+    """They unpack to whatever they claim, inside Arrow's reader."""
+    schema = pa.schema([pa.field("key", pa.binary())])
+    batch = pa.RecordBatch.from_arrays([pa.array([b"x" * 1000], pa.binary())], schema=schema)
+    writer = SealedWriter(schema)
+    writer._writer = pa.ipc.new_file(writer._sink, schema, options=pa.ipc.IpcWriteOptions(compression=codec))
+    writer.write(batch)
+    with pytest.raises(FormatError, match="compressed") as caught:
+        SealedFile(writer.finish(), where="here")
+    assert caught.value.code == "not-arrow"
+
+
+def test_dictionaries_are_refused_when_written_and_when_read():
+    values = pa.array(["a", "b"]).dictionary_encode()
+    nested = pa.list_(values.type)
+    for kind in (values.type, nested, pa.struct([("x", nested)])):
+        with pytest.raises(ValueError, match="key is a dictionary"):
+            SealedWriter(pa.schema([pa.field("key", kind)]))
+    writer = SealedWriter(pa.schema([pa.field("key", pa.binary())]))
+    schema = pa.schema([pa.field("key", values.type)])
+    writer._sink.truncate(writer._sink.seek(8))
+    writer._schema, writer._writer = schema, pa.ipc.new_stream(pa.PythonFile(writer._sink, mode="w"), schema)
+    writer.write(pa.RecordBatch.from_arrays([values], schema=schema))
+    with pytest.raises(FormatError) as caught:
+        SealedFile(writer.finish(), where="here")
+    assert caught.value.code == "not-arrow"
+
+
 def test_the_marker_in_a_note_is_refused_when_written():
     frame = zstandard.compress(bytes(25))
     with pytest.raises(ValueError, match="hapistore-seal"):

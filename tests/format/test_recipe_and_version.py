@@ -116,6 +116,12 @@ class TestRecipe:
             Recipe.parse(data, where="here")
         assert caught.value.code == "bad-field"
 
+    @pytest.mark.parametrize("member", ["dither", "notes"])
+    def test_a_member_of_the_hashed_part_that_is_unknown_is_refused(self, make, member):
+        with pytest.raises(FormatError, match=member) as caught:
+            Recipe.parse(resealed(make.recipe().serialise(), **{f"recipe__{member}": {}}), where="here")
+        assert caught.value.code == "unsupported-feature"
+
     @pytest.mark.parametrize("version", [2, 99])
     def test_a_later_format_is_refused(self, make, version):
         with pytest.raises(FormatError, match="install a newer one") as caught:
@@ -167,6 +173,15 @@ class TestVersion:
         with pytest.raises(FormatError) as caught:
             DatasetVersion.parse(resealed(make.version().serialise(), format=2), where="here")
         assert caught.value.code == "unsupported-version"
+
+    def test_what_it_requires_and_is_unknown_is_refused(self, make):
+        with pytest.raises(FormatError, match="delta-shards") as caught:
+            DatasetVersion.parse(resealed(make.version().serialise(), requires=["delta-shards"]), where="here")
+        assert caught.value.code == "unsupported-feature"
+
+    @pytest.mark.parametrize("more", [{"requires": []}, {"since": 5}, {"shards__0__heat": 1.5}])
+    def test_what_a_reader_can_do_without_is_ignored(self, make, more):
+        assert DatasetVersion.parse(resealed(make.version().serialise(), **more), where="here") == make.version()
 
     def test_a_shard_reference_is_all_there(self, make):
         assert {field.name for field in dataclasses.fields(ShardRef)} == set(

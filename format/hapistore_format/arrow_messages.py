@@ -1,0 +1,60 @@
+"""Encapsulated Arrow messages read one by one, from where the index says they are.
+
+Arrow's file reader follows the footer, which may point anywhere, and unpacks compressed bodies to whatever size
+they claim. Here a span is exactly the messages in it, and none is compressed.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import pyarrow as pa
+
+from .errors import FormatError
+
+_RECORD_BATCH, _COMPRESSION = 3, 3  # header type; field of a record batch (Arrow's Message.fbs)
+
+
+def read_messages(span: memoryview, kinds: tuple[str, ...], *, where: str, rest: bool = False) -> list[pa.Message]:
+    """The messages of a span, which must be of these kinds and fill it, unless there may be a ``rest``.
+
+    Raises:
+        FormatError: ``not-arrow``.
+    """
+    source = pa.BufferReader(pa.py_buffer(span))
+    reader = pa.ipc.MessageReader.open_stream(source)
+    messages = []
+    try:
+        for kind in kinds:
+            message = reader.read_next_message()
+            if message.type != kind or is_compressed(message.metadata):
+                raise FormatError("not-arrow", f"a {message.type}, or a compressed one, is no {kind}", where=where)
+            messages.append(message)
+        if source.tell() != len(span) and not rest:
+            raise FormatError("not-arrow", "bytes follow the messages of a block", where=where)
+    except (pa.ArrowException, OSError, StopIteration, struct.error) as error:
+        raise FormatError("not-arrow", f"Arrow cannot read it: {error}", where=where) from error
+    return messages
+
+
+def is_compressed(metadata: pa.Buffer) -> bool:
+    """Whether a message is a record batch with a compressed body.
+
+    Args:
+        metadata: a Message table, which Arrow has verified (flatbuffers: a table begins with the distance to its
+            vtable; that lists its size, the table's, and where each field is, 0 if left out).
+    """
+    data = memoryview(metadata)
+    (message,) = struct.unpack_from("<I", data, 0)
+    kind = _field(data, message, 1)
+    if not kind or data[kind] != _RECORD_BATCH:
+        return False
+    header = _field(data, message, 2)
+    return bool(_field(data, header + struct.unpack_from("<I", data, header)[0], _COMPRESSION))
+
+
+def _field(data: memoryview, table: int, number: int) -> int:
+    vtable = table - struct.unpack_from("<i", data, table)[0]
+    at = 4 + 2 * number
+    offset = struct.unpack_from("<H", data, vtable + at)[0] if at < struct.unpack_from("<H", data, vtable)[0] else 0
+    return table + offset if offset else 0
