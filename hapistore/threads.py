@@ -17,20 +17,22 @@ def map_ahead(
     """``function`` of each item, in order, computed on threads while the caller works.
 
     ``items`` is advanced in the caller's thread, at most ``ahead`` beyond what it was given. An
-    exception is raised where its result would have come; closing the iterator cancels what waits.
+    exception is raised where its result would have come; closing the iterator cancels what waits,
+    and does not wait for what runs.
 
     Args:
         name: prefix of the threads' names.
     """
     pending: deque[Future[_Out]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix=name) as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) > ahead:
-                    yield pending.popleft().result()
-            while pending:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > ahead:
                 yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        # Not waiting: a forgotten iterator is closed by the garbage collector, in whatever thread that runs,
+        # even one that is just being started and holds the locks that ending a thread needs.
+        pool.shutdown(wait=False, cancel_futures=True)
