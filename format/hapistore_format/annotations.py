@@ -14,6 +14,13 @@ from .sealed_json import check_format, parse_object, take
 
 SUBSETS = ("train", "val", "test")
 RESERVED = ("key", "label", "subset", "dropped")
+_KINDS = {
+    "key": (pa.string(),),
+    "label": (pa.string(), pa.int64(), pa.float64(), pa.null()),
+    "subset": (pa.string(), pa.null()),
+    "dropped": (pa.bool_(),),
+}
+_COMPLETE = ("key", "dropped")
 _ROWS_PER_BLOCK = 65_536
 _META_KEY = b"hapistore.annotations"
 
@@ -65,8 +72,8 @@ class AnnotationShard:
             raise FormatError(
                 "bad-annotations", f"it has {self.rows} rows, not the {meta['rows']} it claims", where=where
             )
-        _check_column(self.table, "key", pa.string(), where=where)
-        _check_column(self.table, "dropped", pa.bool_(), where=where)
+        for name, kinds in _KINDS.items():
+            _check_column(self.table[name], name, kinds, where=where)
 
     @property
     def rows(self) -> int:
@@ -82,8 +89,11 @@ class AnnotationShard:
         return {field.name: str(field.type) for field in self.table.schema}
 
 
-def _check_column(table: pa.Table, name: str, kind: pa.DataType, *, where: str) -> None:
-    column = table[name]
-    if column.type != kind or column.null_count:
-        found = f"{column.type} with {column.null_count} nulls"
-        raise FormatError("bad-annotations", f"its column {name} is {found}, expected {kind} without", where=where)
+def _check_column(column: pa.ChunkedArray, name: str, kinds: tuple[pa.DataType, ...], *, where: str) -> None:
+    if column.type not in kinds:
+        wanted = ", ".join(str(kind) for kind in kinds)
+        raise FormatError("bad-annotations", f"its column {name} is {column.type}, expected {wanted}", where=where)
+    if name in _COMPLETE and column.null_count:
+        raise FormatError("bad-annotations", f"its column {name} has {column.null_count} nulls", where=where)
+    if name == "subset" and not set(column.unique().to_pylist()) <= {*SUBSETS, None}:
+        raise FormatError("bad-annotations", f"a subset is none of {', '.join(SUBSETS)}", where=where)

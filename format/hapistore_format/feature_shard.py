@@ -215,10 +215,10 @@ class FeatureShardReader:
         return np.asarray(values.to_numpy(zero_copy_only=True))
 
     def _read_params(self) -> Params:
+        size = self.codec.quantiser.packed_bytes(self._axes)
         try:
             packed = base64.b64decode(self._sealed.extra.get(_PARAMS_KEY, ""), validate=True)
-        except ValueError as error:
-            raise FormatError("bad-params", "its parameters are no base64", where=self.where) from error
-        size = self.codec.quantiser.packed_bytes(self._axes)
-        data = COMPRESSORS["zstd"].decompress(memoryview(packed), size, where=self.where)
+            data = COMPRESSORS["zstd"].decompress(memoryview(packed), size, where=self.where)
+        except (ValueError, FormatError) as error:
+            raise FormatError("bad-params", f"its parameters cannot be unpacked: {error}", where=self.where) from error
         return self.codec.quantiser.unpack(data, self._axes, where=self.where)
