@@ -10,6 +10,7 @@ from hapistore_format import DatasetVersion, Recipe, get_codec
 
 from ..errors import UsageError
 from ..stores import ObjectStore
+from .codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
 from .datasets import resolve_version
 from .features import LOSSLESS, FeatureTask, list_tasks, store_features
 from .inventory import dataset_features
@@ -23,6 +24,7 @@ class TranscodeResult:
 
     Attributes:
         transcoded, present: image shards whose features were made, and those that had them all.
+        choice: how ``auto`` chose; None where it was not asked for.
     """
 
     version: DatasetVersion
@@ -31,6 +33,7 @@ class TranscodeResult:
     transcoded: int
     present: int
     seconds: float
+    choice: CodecChoice | None = None
 
 
 def transcode(
@@ -38,6 +41,7 @@ def transcode(
     dataset: str,
     *,
     codecs: Sequence[str],
+    max_error: float | None = None,
     recipe: str | None = None,
     source: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -46,7 +50,7 @@ def transcode(
 
     Args:
         dataset: ``pets`` or ``pets@7``.
-        codecs: spec strings of what to make.
+        codecs: spec strings of what to make; ``auto`` and ``max_error`` as in ``extract``.
         recipe: as in ``open_view``; may be left out where the version has features of one recipe only.
         source: the codec to make them from. Default: a lossless one. From another, values are rounded twice.
         on_progress: called with (image shards done, image shards in all).
@@ -57,15 +61,23 @@ def transcode(
     """
     started = time.perf_counter()
     for codec in (*codecs, *([source] if source else [])):
-        get_codec(codec)
+        if codec != AUTO:
+            get_codec(codec)
+    bound = check_max_error(codecs, max_error)
     require_store(store)
     version = resolve_version(store, dataset)
     chosen = _choose_recipe(store, version, recipe)
-    tasks = list_tasks(store, version, chosen, codecs, sources=LOSSLESS if source is None else (source,))
+    sources = LOSSLESS if source is None else (source,)
+    tasks = _list(store, version, chosen, codecs, sources)
+    choice = None
+    if AUTO in codecs and tasks:
+        choice = find_choice(store, chosen, tasks[0].shard, bound) or choose_codec(tasks[0].read_source(store), bound)
+        codecs = replace_auto(codecs, choice)
+        tasks = _list(store, version, chosen, codecs, sources)
     to_do = [task for task in tasks if task.missing]
-    _check_sources(to_do, version, chosen, source, {s.codec for s in dataset_features(store, version)})
     for number, task in enumerate(to_do, 1):
-        store_features(store, chosen, task, task.read_source(store), {"transcoded_from": task.source})
+        made_by = {"transcoded_from": task.source, **(choice.provenance if choice else {})}
+        store_features(store, chosen, task, task.read_source(store), made_by)
         if on_progress:
             on_progress(number, len(to_do))
     return TranscodeResult(
@@ -75,7 +87,24 @@ def transcode(
         transcoded=len(to_do),
         present=len(tasks) - len(to_do),
         seconds=time.perf_counter() - started,
+        choice=choice,
     )
+
+
+def _list(
+    store: ObjectStore, version: DatasetVersion, recipe: Recipe, codecs: Sequence[str], sources: Sequence[str]
+) -> list[FeatureTask]:
+    """A task for every image shard; each that lacks something has something to make it from."""
+    tasks = list_tasks(store, version, recipe, codecs, sources=sources)
+    lacking = sum(bool(task.missing) and task.source is None for task in tasks)
+    if lacking:
+        there = {s.codec for s in dataset_features(store, version)}
+        raise UsageError(
+            f"{lacking} of the {len(version.shards)} image shards of {version.label} have no {' or '.join(sources)} "
+            f"features of {recipe.architecture}:{recipe.cut} to make others from; extract, or name another source "
+            f"codec (there is {', '.join(sorted(there)) or 'none'})"
+        )
+    return tasks
 
 
 def _choose_recipe(store: ObjectStore, version: DatasetVersion, recipe: str | None) -> Recipe:
@@ -88,16 +117,3 @@ def _choose_recipe(store: ObjectStore, version: DatasetVersion, recipe: str | No
         raise UsageError(f"{version.label} has no features; make them with `hapistore extract {version.dataset}`")
     listed = ", ".join(f"{r.digest[:12]} ({r.architecture}:{r.cut})" for r in found.values())
     raise UsageError(f"{version.label} has features of several recipes: {listed}; say which")
-
-
-def _check_sources(
-    to_do: Sequence[FeatureTask], version: DatasetVersion, recipe: Recipe, source: str | None, there: set[str]
-) -> None:
-    lacking = sum(task.source is None for task in to_do)
-    if lacking:
-        wanted = source or " or ".join(LOSSLESS)
-        raise UsageError(
-            f"{lacking} of the {len(version.shards)} image shards of {version.label} have no {wanted} features of "
-            f"{recipe.architecture}:{recipe.cut} to make others from; extract, or name another source codec "
-            f"(there is {', '.join(sorted(there)) or 'none'})"
-        )

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from hapistore_format import codec_names, get_codec
-
 from ..catalog import codec_sizes, require_store, resolve_version
+from ..catalog.codec_choice import check_max_error
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
+from .codecs import choice_json, codec_option, echo_choice, max_error_option, parse_codecs
 from .common import Bytes, json_option, print_json, reporting_errors, store_option
 from .progress import ShowProgress
 
@@ -24,14 +24,8 @@ from .progress import ShowProgress
     help="efficientnet_lite0, 1 or 2; torchvision/NAME, timm/NAME, transformers/ID_OR_FOLDER.",
 )
 @click.option("--cut", metavar="NAME", help="Where the frozen part ends, e.g. pool, map or logits.  [default: pool]")
-@click.option(
-    "--codec",
-    "codecs",
-    metavar="SPEC",
-    default="u8c+zstd",
-    show_default=True,
-    help=f"How features are stored; several with commas. One of {', '.join(codec_names())}.",
-)
+@codec_option(help="How features are stored", default="u8c+zstd", show_default=True)
+@max_error_option
 @click.option(
     "--weights",
     metavar="WHICH",
@@ -64,6 +58,7 @@ def command(
     backbone: str,
     cut: str | None,
     codecs: str,
+    max_error: float | None,
     weights: str,
     memory: int | None,
     max_batch: int,
@@ -81,9 +76,11 @@ def command(
     \b
     Examples:
       hapistore extract pets --backbone efficientnet_lite0
+      hapistore extract pets --backbone efficientnet_lite0 --codec auto --max-error 0.01
       hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB
     """
-    specs = [get_codec(spec.strip()).spec for spec in codecs.split(",")]
+    specs = parse_codecs(codecs)
+    check_max_error(specs, max_error)
     require_store(store)
     resolve_version(store, dataset)  # before the network is loaded, which takes seconds
     from ..extraction import ExtractOptions, extract
@@ -93,8 +90,10 @@ def command(
     options = ExtractOptions(memory_bytes=memory, max_batch=max_batch, executor=executor, device=device, **chosen)
     prefix = load_backbone(backbone, weights=weights).prefix(cut)
     with ShowProgress(f"extract {dataset}", "images") as progress:
-        result = extract(store, dataset, prefix, codecs=specs, options=options, on_progress=progress)
-    sizes = codec_sizes(store, result.version, result.recipe, specs)
+        result = extract(
+            store, dataset, prefix, codecs=specs, max_error=max_error, options=options, on_progress=progress
+        )
+    sizes = codec_sizes(store, result.version, result.recipe, result.codecs)
     if as_json:
         print_json(_to_json(result, sizes))
     else:
@@ -116,6 +115,7 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
         "batch": result.batch,
         "peak_bytes": result.peak_bytes,
         "seconds": result.seconds,
+        **choice_json(result.choice),
     }
 
 
@@ -132,6 +132,7 @@ def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:
             f"{result.images} images at {rate:.0f}/s with {result.executor}, extraction batch {result.batch}, "
             f"memory peak {format_bytes(result.peak_bytes)}"
         )
+    echo_choice(result.choice)
     raw = result.version.size_bytes / result.version.rows
     for codec, size in sizes.items():
         click.echo(f"{codec}: {format_bytes(size)} an image (the image itself {format_bytes(raw)})")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from hapistore_format import DatasetVersion, Recipe, get_codec
 
 from ..catalog import register_recipe, require_store, resolve_version
+from ..catalog.codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
 from ..catalog.features import FeatureTask, list_tasks, store_features
 from ..errors import UsageError
 from ..models import Prefix
@@ -50,6 +54,7 @@ class ExtractResult:
         extracted, transcoded, present: image shards run through the network, made from another codec, or done before.
         images: rows run through the network.
         batch: extraction batch it settled on; peak_bytes: highest memory use.
+        choice: how ``auto`` chose; None where it was not asked for.
     """
 
     version: DatasetVersion
@@ -63,6 +68,7 @@ class ExtractResult:
     batch: int
     peak_bytes: int
     seconds: float
+    choice: CodecChoice | None = None
 
 
 def extract(
@@ -71,6 +77,7 @@ def extract(
     prefix: Prefix,
     *,
     codecs: Sequence[str] = (DEFAULT_CODEC,),
+    max_error: float | None = None,
     options: ExtractOptions | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ExtractResult:
@@ -82,7 +89,9 @@ def extract(
     Args:
         dataset: ``pets`` or ``pets@7``.
         prefix: the frozen part of a network, from ``load_backbone(…).prefix(cut)``.
-        codecs: spec strings; all are made in one pass.
+        codecs: spec strings; all are made in one pass. ``auto`` stands for the one that makes the features of the
+            first image shard smallest within ``max_error``.
+        max_error: largest error of a value, in parts of its channel's spread; default 0.002.
         on_progress: called with (images done, images in all).
 
     Raises:
@@ -92,32 +101,31 @@ def extract(
     started = time.perf_counter()
     options = options or ExtractOptions()
     for codec in codecs:
-        get_codec(codec)
+        if codec != AUTO:
+            get_codec(codec)
+    bound = check_max_error(codecs, max_error)
     require_store(store)
     version = resolve_version(store, dataset)
     recipe, weights = recipe_of(prefix)
     register_recipe(store, recipe, weights)
+    run = _Run(store, recipe, prefix, options, _Progress(version.rows, on_progress))
+    choice = run.choose(version, codecs, bound) if AUTO in codecs and version.shards else None
+    codecs = replace_auto(codecs, choice)
     tasks = list_tasks(store, version, recipe, codecs)
-    progress = _Progress(version.rows, on_progress)
-    progress.add(sum(task.shard.rows for task in tasks if not task.missing))
-    transcoded = [task for task in tasks if task.missing and task.source]
-    for task in transcoded:
-        store_features(store, recipe, task, task.read_source(store), {"transcoded_from": task.source})
-        progress.add(task.shard.rows)
-    to_run = [task for task in tasks if task.missing and not task.source]
-    forward = _run_network(store, recipe, prefix, to_run, options, progress) if to_run else None
+    run.all(tasks, choice.provenance if choice else {})
     return ExtractResult(
         version=version,
         recipe=recipe,
         codecs=tuple(codecs),
-        extracted=len(to_run),
-        transcoded=len(transcoded),
-        present=len(tasks) - len(to_run) - len(transcoded),
-        images=sum(task.shard.rows for task in to_run),
-        executor=forward.description if forward else "",
-        batch=forward.batch if forward else 0,
-        peak_bytes=forward.peak_bytes if forward else 0,
+        extracted=len(run.extracted),
+        transcoded=run.transcoded,
+        present=len(tasks) - len(run.extracted) - run.transcoded,
+        images=sum(run.extracted.values()),
+        executor=run.executor,
+        batch=run.batch,
+        peak_bytes=run.peak_bytes,
         seconds=time.perf_counter() - started,
+        choice=choice,
     )
 
 
@@ -131,24 +139,67 @@ class _Progress:
             self._report(self._done, self._total)
 
 
-def _run_network(
-    store: ObjectStore,
-    recipe: Recipe,
-    prefix: Prefix,
-    tasks: Sequence[FeatureTask],
-    options: ExtractOptions,
-    progress: _Progress,
-) -> Forward:
-    forward = Forward(
-        store,
-        prefix,
-        [task.shard for task in tasks],
-        executor=options.executor,
-        device=options.device,
-        memory_bytes=options.memory_bytes,
-        max_batch=options.max_batch,
-        decode_threads=options.decode_threads,
-    )
-    for task, features in zip(tasks, forward.shards(progress.add), strict=True):
-        store_features(store, recipe, task, features, forward.provenance)
-    return forward
+class _Run:
+    """The work of one call, and what is to be told of it.
+
+    Attributes:
+        extracted: rows of each image shard run through the network, by digest.
+    """
+
+    def __init__(
+        self, store: ObjectStore, recipe: Recipe, prefix: Prefix, options: ExtractOptions, progress: _Progress
+    ) -> None:
+        self._store, self._recipe, self._prefix = store, recipe, prefix
+        self._options, self._progress = options, progress
+        self.extracted: dict[str, int] = {}
+        self.transcoded = 0
+        self.executor, self.batch, self.peak_bytes = "", 0, 0
+
+    def choose(self, version: DatasetVersion, codecs: Sequence[str], max_error: float) -> CodecChoice:
+        """What ``auto`` stands for: what an earlier run chose, or what measuring the first image shard gives."""
+        first = version.shards[0]
+        found = find_choice(self._store, self._recipe, first, max_error)
+        if found:
+            return found
+        (task,) = list_tasks(self._store, replace(version, shards=(first,)), self._recipe, codecs)
+        if task.source:
+            return choose_codec(task.read_source(self._store), max_error)
+        for features, made_by in self._forward([task]):
+            choice = choose_codec(features, max_error)
+            chosen = replace(task, missing=replace_auto(task.missing, choice))
+            store_features(self._store, self._recipe, chosen, features, {**made_by, **choice.provenance})
+        return choice
+
+    def all(self, tasks: Sequence[FeatureTask], provenance: dict[str, Any]) -> None:
+        """Make what is missing: from a lossless codec where there is one, else by the network."""
+        present = [task for task in tasks if not task.missing and task.shard.images not in self.extracted]
+        self._progress.add(sum(task.shard.rows for task in present))
+        for task in tasks:
+            if task.missing and task.source:
+                made_by = {"transcoded_from": task.source, **provenance}
+                store_features(self._store, self._recipe, task, task.read_source(self._store), made_by)
+                self.transcoded += 1
+                self._progress.add(task.shard.rows)
+        to_run = [task for task in tasks if task.missing and not task.source]
+        for task, (features, made_by) in zip(to_run, self._forward(to_run), strict=True):
+            store_features(self._store, self._recipe, task, features, {**made_by, **provenance})
+
+    def _forward(self, tasks: Sequence[FeatureTask]) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+        """Features of each task's images, overwritten by the next, and what they were made by."""
+        if not tasks:
+            return
+        forward = Forward(
+            self._store,
+            self._prefix,
+            [task.shard for task in tasks],
+            executor=self._options.executor,
+            device=self._options.device,
+            memory_bytes=self._options.memory_bytes,
+            max_batch=self._options.max_batch,
+            decode_threads=self._options.decode_threads,
+        )
+        self.executor = forward.description
+        for task, features in zip(tasks, forward.shards(self._progress.add), strict=True):
+            yield features, forward.provenance
+            self.extracted[task.shard.images] = task.shard.rows
+            self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)

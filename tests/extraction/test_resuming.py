@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hapistore as hs
+from hapistore.catalog import resolve_version
 from hapistore.errors import MissingFeatures, UsageError
 
 
@@ -87,3 +88,45 @@ def test_what_cannot_be_is_refused(store, prefix, dataset, change, message):
     with pytest.raises((UsageError, hs.HapistoreError), match=message):
         hs.extract(store, dataset, prefix, **change)
     assert not any(store.list("features/"))
+
+
+class TestAuto:
+    def test_it_chooses_once_and_names_its_choice(self, store, prefix):
+        first = hs.extract(store, "mixed", prefix, codecs=["auto", "f16"])
+        assert first.codecs == ("u8c+zstd", "f16")
+        assert first.choice.measured and first.choice.rows == first.version.shards[0].rows
+        assert (first.images, first.extracted) == (48, len(first.version.shards))
+        again = hs.extract(store, "mixed", prefix, codecs=["auto"])
+        assert (again.codecs, again.images, again.choice.measured) == (("u8c+zstd",), 0, ())
+        assert hs.open_view(store, "mixed", codec="u8c+zstd")
+        assert not [info.name for info in store.list("features/") if "/auto/" in info.name]
+
+    def test_stopped_it_goes_on_with_what_it_chose(self, store, prefix):
+        def stop_after_the_first(done, total):
+            if done > first.rows:
+                raise _Stop
+
+        first = resolve_version(store, "mixed").shards[0]
+        with pytest.raises(_Stop):
+            hs.extract(store, "mixed", prefix, codecs=["auto"], max_error=0.04, on_progress=stop_after_the_first)
+        rest = hs.extract(store, "mixed", prefix, codecs=["auto"], max_error=0.04)
+        assert rest.codecs == ("u4c+zstd",)
+        assert rest.choice.measured == ()
+        assert rest.images == 48 - first.rows
+        assert rest.present == 1
+
+    def test_another_bound_is_another_choice(self, store, prefix):
+        hs.extract(store, "mixed", prefix, codecs=["auto", "f32"])
+        other = hs.extract(store, "mixed", prefix, codecs=["auto"], max_error=0.04)
+        assert (other.codecs, other.images) == (("u4c+zstd",), 0)
+        assert other.transcoded == len(other.version.shards)
+        third = hs.transcode(store, "mixed", codecs=["auto"], max_error=0)
+        assert third.codecs == ("f32+zstd",)
+        assert third.choice.measured
+        assert hs.transcode(store, "mixed", codecs=["auto"], max_error=0).transcoded == 0
+
+    def test_progress_counts_every_image_once(self, store, prefix):
+        seen = []
+        hs.extract(store, "mixed", prefix, codecs=["auto"], on_progress=lambda done, total: seen.append(done))
+        assert seen[-1] == 48
+        assert seen == sorted(seen)

@@ -87,7 +87,8 @@ def write_block(stored: np.ndarray, shape: BlockShape, layout: Layout) -> np.nda
     by_channel = shape.axes.view(stored).transpose(1, 0, 2)
     parts = [np.array([layout], np.uint8)]
     if layout & Layout.ORDERED:
-        classes = _classes(by_channel.mean(axis=(1, 2), dtype=np.float64))
+        with np.errstate(invalid="ignore"):  # infinities of both signs in a lossless codec: any order will do
+            classes = _classes(by_channel.mean(axis=(1, 2), dtype=np.float64))
         by_channel = by_channel[_order(classes)]
         parts.append(classes)
     values = np.ascontiguousarray(by_channel).view(f"<u{stored.dtype.itemsize}").reshape(len(by_channel), -1)
