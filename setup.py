@@ -57,9 +57,12 @@ setup(
         # Peers that the benchmarks compare with.
         "bench": ["blosc2>=4", "lz4>=4.4", "pcodec>=1", "zfpy>=1.0.1"],
         "dev": [
+            "duckdb>=1.2",
             "foolbox>=3.3.4",
             "hypothesis>=6.100",
             "mypy>=1.15",
+            "pandas>=2.2",
+            "polars>=1.20",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "ruff>=0.11",
