@@ -156,8 +156,11 @@ class FeatureShardReader:
     def __len__(self) -> int:
         return self.header.rows
 
-    def stored(self) -> np.ndarray:
+    def stored(self, out: np.ndarray | None = None) -> np.ndarray:
         """All rows as stored: [rows, *shape] in the quantiser's dtype, decompressed but not dequantised.
+
+        Args:
+            out: where to put them if they are not in the file as they are, C-contiguous.
 
         Raises:
             FormatError: ``bad-block``, ``bad-features`` or ``too-large``.
@@ -173,10 +176,8 @@ class FeatureShardReader:
         shape = (self.header.rows, *self.header.shape)
         if len(blocks) == 1 and isinstance(blocks[0], np.ndarray):
             return self.codec.view(blocks[0], shape)
-        try:
-            out = np.empty(shape, self.codec.quantiser.dtype)
-        except MemoryError as error:
-            raise FormatError("too-large", f"its rows {shape} exceed the memory", where=self.where) from error
+        if out is None:
+            out = self._allocate(shape)
         first = 0
         for block, rows in zip(blocks, counts, strict=True):
             self.codec.decode(block, out[first : first + rows], where=self.where)
@@ -189,13 +190,19 @@ class FeatureShardReader:
 
     def features(self, out: np.ndarray | None = None) -> np.ndarray:
         """All rows as float32 [rows, *shape], in ``out`` where it is given."""
-        stored = self.stored()  # first: it finds out whether there are as many rows as the header claims
-        if out is None:
-            if stored.dtype == np.float32:
-                return stored
-            out = np.empty(stored.shape, np.float32)
+        # Stored values first: they show whether there are as many rows as the header claims.
+        stored = self.stored(out if self.codec.quantiser.dtype == np.float32 else None)
+        if stored is out or (out is None and stored.dtype == np.float32):
+            return stored
+        out = np.empty(stored.shape, np.float32) if out is None else out
         self.gather(stored, np.arange(self.header.rows), out)
         return out
+
+    def _allocate(self, shape: tuple[int, ...]) -> np.ndarray:
+        try:
+            return np.empty(shape, self.codec.quantiser.dtype)
+        except MemoryError as error:
+            raise FormatError("too-large", f"its rows {shape} exceed the memory", where=self.where) from error
 
     def _block_rows(self, batch: pa.RecordBatch) -> int:
         if any(column.null_count for column in batch.columns):

@@ -32,6 +32,9 @@ def test_what_goes_in_comes_out(codec, rows, shape, seed):
     assert found.dtype == np.float32
     atol = {"f32": 0, "f16": 2e-3, "bf16": 2e-2, "u8c": 2e-2, "u4c": 0.3}[codec.split("+")[0]]
     assert np.allclose(found, features, atol=atol, rtol=0)
+    into = np.empty((rows, *shape), np.float32)
+    assert reader.features(into) is into
+    assert np.array_equal(into, found)
     picked = np.random.default_rng(seed).integers(0, rows, 7)
     out = np.empty((7, *shape), np.float32)
     reader.gather(reader.stored(), picked, out)

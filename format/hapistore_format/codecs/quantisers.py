@@ -83,7 +83,7 @@ class _Float:
     def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
         _check_gather(stored, rows, out)
         if stored.dtype == out.dtype:
-            np.take(stored, rows, axis=0, out=out)
+            np.take(stored, rows, axis=0, out=out, mode="clip")  # any other mode fills a buffer first
         else:
             halves = stored.view(np.uint16).reshape(len(stored), axes.row_values)
             kernels.gather_halves(halves, rows, out.reshape(len(rows), axes.row_values))
