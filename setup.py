@@ -30,6 +30,7 @@ setup(
         "click>=8.1",
         "llvmlite>=0.44",
         "lmdb>=3",
+        "lz4>=4.4",
         "numba>=0.61",
         "numpy>=2.0",
         "pillow>=11",
@@ -55,7 +56,7 @@ setup(
         ],
         "serve": ["prometheus_client>=0.20"],
         # Peers that the benchmarks compare with.
-        "bench": ["blosc2>=4", "lz4>=4.4", "pcodec>=1", "zfpy>=1.0.1"],
+        "bench": ["blosc2>=4", "pcodec>=1", "scikit-learn>=1.6", "zfpy>=1.0.1"],
         "dev": [
             "duckdb>=1.2",
             "foolbox>=3.3.4",

@@ -138,7 +138,6 @@ def peers(u8c_error: float) -> dict[str, Peer]:
         "f16's values, pcodec 8": _pcodec_halves_peer(),
         "u8c's codes, npz": _stored_peer("u8c", *_npz()),
         "u8c's codes, lz4": _stored_peer("u8c", *lz4_pair),
-        "u8c's blocks, lz4 instead of zstd": _own_layout_peer("u8c", *lz4_pair),
         "u8c's blocks, not compressed": _own_layout_peer("u8c", lambda data: data.tobytes(), bytes),
     }
     for name, size in (("f16", 2), ("bf16", 2), ("u8c", 1), ("u4c", 1)):

@@ -9,13 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from hapistore_format import DatasetVersion, FeatureShardReader, FormatError, Recipe, ShardRef, write_feature_shard
+from hapistore_format import (
+    DatasetVersion,
+    FeatureShardReader,
+    FormatError,
+    Recipe,
+    ShardRef,
+    codec_names,
+    get_codec,
+    write_feature_shard,
+)
 
 from ..errors import HapistoreError
 from ..stores import ObjectStore, ensure, exists
 from .names import features_name
 
-LOSSLESS = ("f32", "f32+zstd")
+LOSSLESS = tuple(codec for codec in codec_names() if get_codec(codec).quantiser.lossless)
 _log = logging.getLogger(__name__)
 
 

@@ -25,6 +25,10 @@ class TestF32Zstd(TestF32):
     spec = "f32+zstd"
 
 
+class TestF32Lz4(TestF32):
+    spec = "f32+lz4"
+
+
 class TestF16(CodecContract):
     spec = "f16"
     largest = 65504.0
@@ -38,6 +42,10 @@ class TestF16(CodecContract):
 
 class TestF16Zstd(TestF16):
     spec = "f16+zstd"
+
+
+class TestF16Lz4(TestF16):
+    spec = "f16+lz4"
 
 
 class TestBf16(CodecContract):
@@ -54,6 +62,10 @@ class TestBf16(CodecContract):
 
 class TestBf16Zstd(TestBf16):
     spec = "bf16+zstd"
+
+
+class TestBf16Lz4(TestBf16):
+    spec = "bf16+lz4"
 
 
 class TestU8c(CodecContract):
@@ -123,6 +135,10 @@ class TestU8cZstd(TestU8c):
     spec = "u8c+zstd"
 
 
+class TestU8cLz4(TestU8c):
+    spec = "u8c+lz4"
+
+
 class TestU4c(TestU8c):
     spec = "u4c"
     levels, divisor = 15, 29
@@ -132,12 +148,16 @@ class TestU4cZstd(TestU4c):
     spec = "u4c+zstd"
 
 
+class TestU4cLz4(TestU4c):
+    spec = "u4c+lz4"
+
+
 def test_every_codec_is_tested():
     tested = {value.spec for value in globals().values() if isinstance(value, type) and hasattr(value, "spec")}
     assert tested == set(codec_names())
 
 
-@pytest.mark.parametrize("spec", ["", "u8", "u8c+", "u8c+zstd+zstd", "+zstd", "u8c+lz4", "U8C", "u8c zstd"])
+@pytest.mark.parametrize("spec", ["", "u8", "u8c+", "u8c+zstd+zstd", "+zstd", "u8c+gzip", "U8C", "u8c zstd"])
 def test_an_unknown_codec_is_refused_and_the_known_ones_are_listed(spec):
     with pytest.raises(FormatError) as caught:
         get_codec(spec)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import struct
+from typing import Any, Protocol
 
+import lz4.block
 import numpy as np
 import zstandard
 
@@ -14,8 +16,11 @@ from ..errors import FormatError
 # map. Those get level 9: 1 % larger, five times as fast.
 _LEVEL, _LEVEL_OF_LARGE_ROWS = 17, 9
 _LARGE_ROW_BYTES = 8 << 10
-# A block of a zstd frame has at least 4 bytes and unpacks to at most 128 KiB (RFC 8878, section 3.1.1.2).
-_MOST_BYTES_OF_ONE = (128 << 10) // 4
+# A block of a zstd frame has at least 4 bytes and unpacks to at most 128 KiB (RFC 8878, section 3.1.1.2). A byte of an
+# LZ4 block adds at most 255 to the length of a match (LZ4 Block Format Description).
+_MOST_BYTES_OF_ONE, _MOST_BYTES_OF_ONE_LZ4 = (128 << 10) // 4, 255
+_MOST_BYTES_LZ4 = 0x7E00_0000
+_LZ4_LEVEL = 9
 # Entropy coding with hardly any search for repetitions: where there are few, those it finds make blocks larger.
 _NO_SEARCH = zstandard.ZstdCompressionParameters.from_level(
     1, strategy=zstandard.STRATEGY_FAST, min_match=7, search_log=1, hash_log=6, chain_log=6
@@ -60,24 +65,67 @@ class _Zstd:
             claimed = zstandard.frame_content_size(data)
         except zstandard.ZstdError as error:
             raise FormatError("bad-block", f"a block cannot be unpacked: {error}", where=where) from error
-        if not 0 <= claimed <= len(data) * _MOST_BYTES_OF_ONE:
-            raise FormatError("bad-block", f"{len(data)} bytes of a block claim to unpack to {claimed}", where=where)
-        return claimed
+        return _check_claim(claimed, len(data), _MOST_BYTES_OF_ONE, where)
 
     def decompress(self, data: memoryview, most_bytes: int, *, where: str) -> bytes:
-        claimed = self.unpacked_bytes(data, where=where)  # it is what the library would allocate
-        if claimed > most_bytes:
-            raise FormatError(
-                "bad-block", f"a block claims {claimed} bytes, expected at most {most_bytes}", where=where
-            )
+        claimed = _check_limit(self.unpacked_bytes(data, where=where), most_bytes, where)
         try:
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=claimed, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise FormatError("bad-block", f"a block cannot be unpacked: {error}", where=where) from error
         except MemoryError as error:
-            raise FormatError(
-                "too-large", f"a block claims {claimed} bytes, more than there is memory", where=where
-            ) from error
+            raise _beyond_memory(claimed, where) from error
 
 
-COMPRESSORS: dict[str, Compressor] = {"zstd": _Zstd()}
+class _Lz4:
+    """Size of the content, uint32, and one LZ4 block."""
+
+    def compress(self, data: np.ndarray, row_bytes: int) -> bytes:
+        return self._pack(data, mode="high_compression", compression=_LZ4_LEVEL)
+
+    def sketch(self, data: np.ndarray) -> bytes:
+        return self._pack(data, mode="default")
+
+    def _pack(self, data: np.ndarray, **options: Any) -> bytes:
+        if data.nbytes > _MOST_BYTES_LZ4:
+            raise FormatError("too-large", f"a block has {data.nbytes} bytes, lz4 takes {_MOST_BYTES_LZ4}; choose zstd")
+        packed: bytes = lz4.block.compress(data.data, store_size=True, **options)
+        return packed
+
+    def unpacked_bytes(self, data: memoryview, *, where: str) -> int:
+        if len(data) < 4:
+            raise FormatError("bad-block", f"a block has {len(data)} bytes, less than a size", where=where)
+        return _check_claim(struct.unpack_from("<I", data)[0], len(data) - 4, _MOST_BYTES_OF_ONE_LZ4, where)
+
+    def decompress(self, data: memoryview, most_bytes: int, *, where: str) -> bytes:
+        claimed = _check_limit(self.unpacked_bytes(data, where=where), most_bytes, where)
+        try:
+            content: bytes = lz4.block.decompress(data[4:], uncompressed_size=claimed)
+        except lz4.block.LZ4BlockError as error:
+            raise FormatError("bad-block", f"a block cannot be unpacked: {error}", where=where) from error
+        except MemoryError as error:
+            raise _beyond_memory(claimed, where) from error
+        if len(content) != claimed:
+            raise FormatError("bad-block", f"a block unpacks to {len(content)} bytes, not {claimed}", where=where)
+        return content
+
+
+def _check_claim(claimed: int, size: int, most_of_one: int, where: str) -> int:
+    """Refuse what no compressed bytes of that size can unpack to: the library would allocate it."""
+    if not 0 <= claimed <= size * most_of_one:
+        raise FormatError("bad-block", f"{size} bytes of a block claim to unpack to {claimed}", where=where)
+    return claimed
+
+
+def _check_limit(claimed: int, most_bytes: int, where: str) -> int:
+    if claimed > most_bytes:
+        raise FormatError("bad-block", f"a block claims {claimed} bytes, expected at most {most_bytes}", where=where)
+    return claimed
+
+
+def _beyond_memory(claimed: int, where: str) -> FormatError:
+    return FormatError("too-large", f"a block claims {claimed} bytes, more than there is memory", where=where)
+
+
+COMPRESSORS: dict[str, Compressor] = {"zstd": _Zstd(), "lz4": _Lz4()}
+"""``zstd`` is smaller, ``lz4`` faster to unpack."""
