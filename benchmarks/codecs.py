@@ -144,7 +144,8 @@ def main() -> None:
             "codecs": measure(x, rounds),
         }
         print(f"{name}: {x.shape} done")
-    print(write_result("codecs", {"sets": sets, "gather_gb_s": measure_gather(rounds)}))
+    result = {"sets": sets, "gather_gb_s": measure_gather(rounds)}
+    print(write_result("codecs", result, packages=["blosc2", "lz4", "pcodec", "zfpy"]))
 
 
 if __name__ == "__main__":

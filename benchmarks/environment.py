@@ -18,8 +18,8 @@ RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("torch", "openvino", "numpy", "pyarrow", "numba", "pillow", "zstandard")
 
 
-def environment() -> dict[str, Any]:
-    """Machine and versions."""
+def environment(packages: Sequence[str] = ()) -> dict[str, Any]:
+    """Machine and versions, of these packages too."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "cpu": _cpu_name(),
@@ -27,7 +27,7 @@ def environment() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {"hapistore": hapistore.__version__, **{name: version(name) for name in _PACKAGES}},
+        "versions": {"hapistore": hapistore.__version__, **{name: version(name) for name in (*_PACKAGES, *packages)}},
     }
 
 
@@ -36,11 +36,11 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values), "runs": len(values)}
 
 
-def write_result(name: str, result: dict[str, Any]) -> Path:
-    """Write ``results/NAME.json`` with the environment."""
+def write_result(name: str, result: dict[str, Any], *, packages: Sequence[str] = ()) -> Path:
+    """Write ``results/NAME.json`` with the environment, versions of these packages among it."""
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"environment": environment(), **result}, indent=1, sort_keys=True) + "\n")
+    path.write_text(json.dumps({"environment": environment(packages), **result}, indent=1, sort_keys=True) + "\n")
     return path
 
 

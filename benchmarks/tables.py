@@ -6,7 +6,7 @@ A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; only what i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,34 +63,79 @@ def codecs_table() -> str:
             f"**{name}**: {measured['features']}, {rows:,} rows of {'×'.join(map(str, shape))}, "
             f"{measured['zeros']:.0%} zeros",
             "",
-            "| codec | bytes a row | decode, GB/s of float32 | encode | largest error |",
-            "|---|---|---|---|---|",
+            "| codec | bytes a row | decode, GB/s of float32 | encode | largest error | rms error |",
+            "|---|---|---|---|---|---|",
         ]
         codecs = measured["codecs"]
         for codec, figures in sorted(codecs.items(), key=lambda item: (not item[1]["ours"], item[1]["bytes_per_row"])):
-            label = f"**{codec}**" if _on_front(figures, codecs.values()) else codec
+            label = f"**{codec}**" if not _beaten_by(figures, codecs) else codec
             parts.append(
                 f"| {label} | {figures['bytes_per_row']:,.0f} | {_range(figures['decode_gb_s'], 2)} "
-                f"| {figures['encode_gb_s']:.3f} | {figures['largest_error']:.2g} |"
+                f"| {figures['encode_gb_s']:.3f} | {figures['largest_error']:.2g} | {figures['rms_error']:.2g} |"
             )
-        parts.append("")
+        parts += ["", _verdict(codecs), ""]
     where = result["environment"]
-    versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("numpy", "numba", "zstandard"))
+    named = ("numpy", "numba", "zstandard", "lz4", "blosc2", "pcodec", "zfpy")
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in named)
     parts.append(f"One thread of an {where['cpu']}; {versions}.")
     return "\n".join(parts)
 
 
-def _on_front(figures: dict[str, Any], others: Iterable[dict[str, Any]]) -> bool:
-    """Whether no other codec is smaller and faster to decode, at no larger an error."""
-    return not any(
-        other["bytes_per_row"] < figures["bytes_per_row"]
-        and other["decode_gb_s"]["median"] > figures["decode_gb_s"]["median"]
-        and other["largest_error"] <= figures["largest_error"]
-        for other in others
+def _verdict(codecs: dict[str, dict[str, Any]]) -> str:
+    """Which peers are both smaller and faster than a codec of ours."""
+    beaten = {}
+    for name, figures in codecs.items():
+        peers = [peer for peer in _beaten_by(figures, codecs) if not codecs[peer]["ours"]]
+        if figures["ours"] and peers:
+            beaten[name] = peers
+    if not beaten:
+        return "No peer is smaller and faster to decode than a codec of ours at no larger an error."
+    return (
+        "Smaller and faster: " + "; ".join(f"than {name}: {', '.join(peers)}" for name, peers in beaten.items()) + "."
     )
 
 
-TABLES: dict[str, Callable[[], str]] = {"demo": demo_table, "codecs": codecs_table}
+def gather_table() -> str:
+    """Random rows of uncompressed shards."""
+    result = read_result("codecs")
+    rows = [f"| {name} | {_range(rate, 1)} |" for name, rate in result["gather_gb_s"].items()]
+    where = result["environment"]
+    return "\n".join(
+        ["| stored as | GB/s of float32 |", "|---|---|", *rows, "", f"One thread of an {where['cpu']}, medians."]
+    )
+
+
+def probe_table() -> str:
+    """What the codecs cost in accuracy."""
+    result = read_result("probe")
+    lines = ["| codec | accuracy | points below f32 (standard error) |", "|---|---|---|"]
+    for codec, f in sorted(result["codecs"].items(), key=lambda item: item[1]["points_below_f32"]):
+        lines.append(
+            f"| {codec} | {f['accuracy']:.4f} | {f['points_below_f32']:.2f} ({f['standard_error_points']:.2f}) |"
+        )
+    versions = result["environment"]["versions"]
+    lines += ["", f"{result['rows']:,} photographs, {result['folds']} folds; scikit-learn {versions['scikit-learn']}."]
+    return "\n".join(lines)
+
+
+def _beaten_by(figures: dict[str, Any], others: dict[str, dict[str, Any]]) -> list[str]:
+    """Which others are smaller and faster to decode, at no larger an error."""
+    return [
+        name
+        for name, other in others.items()
+        if other["bytes_per_row"] < figures["bytes_per_row"]
+        and other["decode_gb_s"]["median"] > figures["decode_gb_s"]["median"]
+        and other["rms_error"] <= figures["rms_error"]
+        and other["largest_error"] <= figures["largest_error"]
+    ]
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "demo": demo_table,
+    "codecs": codecs_table,
+    "gather": gather_table,
+    "probe": probe_table,
+}
 
 
 def fill(text: str) -> str:
