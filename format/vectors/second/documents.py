@@ -7,7 +7,7 @@ from typing import Any
 import xxhash
 
 from .members import check_format, digest, integer, is_digest, text
-from .refused import check
+from .refused import Refused, check
 from .sealed_json import read_sealed_json
 
 LAYOUTS = ("arrow", "lmdb")
@@ -64,9 +64,9 @@ def read_file_seal(data: bytes) -> dict[str, Any]:
     digest(seal, "images")
     size, span = integer(seal, "bytes"), integer(seal, "span_bytes")
     sums = seal.get("xxh3_128")
-    check(isinstance(sums, list), "bad-field", "xxh3_128 is no list")
-    check(all(is_digest(s + s) for s in sums if isinstance(s, str)), "bad-field", "a checksum is none")
-    check(all(isinstance(s, str) for s in sums), "bad-field", "a checksum is no string")
+    if not isinstance(sums, list):
+        raise Refused("bad-field", "xxh3_128 is no list")
+    check(all(isinstance(s, str) and is_digest(s + s) for s in sums), "bad-field", "a checksum is none")
     check(len(sums) == -(-size // span), "bad-field", f"{len(sums)} checksums of {size} bytes")
     return seal
 

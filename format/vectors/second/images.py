@@ -49,7 +49,7 @@ def check_description(data: bytes) -> tuple[str, int]:
 
 def check_records(records: list[Record], claimed: str, name: str) -> list[Record]:
     """The records, if they are those of the digest in the description and in the file's name."""
-    check(claimed == name, "bad-digest", "the shard has another digest than its name")
+    check(claimed == name, "bad-name", "another shard than its name says")
     check(shard_digest(records) == claimed, "bad-digest", "the records are others than those of the digest")
     for r in records:
         check(hashlib.sha256(r["image"]).digest() == r["digest"], "bad-digest", "an image has another digest")

@@ -23,7 +23,7 @@ MAP_SLACK = 1 << 20  # bytes
 def read_lmdb_images(data: bytes, seal: bytes, name: str) -> list[Record]:
     """All records of a file, checked against the object beside it; ``name`` is the shard digest in both names."""
     said = read_file_seal(seal)
-    check(said["images"] == name, "bad-digest", "the seal of another shard")
+    check(said["images"] == name, "bad-name", "the seal of another shard")
     check_file(data, said)
     values = read_pages(data)
     check(b"header" in values and b"columns" in values, "bad-images", "no header or no columns")

@@ -75,7 +75,9 @@ def _read_messages(spans: list[bytes], tail: bytes) -> SealedArrow:
     check(not any(has_dictionary(field.type) for field in schema), "not-arrow", "a dictionary")
     spans = [spans[0][schema_message.end :], *spans[1:]]
     blocks = [_read_batch(head, span, len(span))[0] for span in spans]
-    return SealedArrow(schema, blocks, _read_batch(head, tail, None)[1])
+    last, notes = _read_batch(head, tail, None)
+    check(last.num_rows == 0, "not-arrow", "a last record batch with rows")
+    return SealedArrow(schema, blocks, notes)
 
 
 def _read_batch(head: bytes, span: bytes, end: int | None) -> tuple[pa.RecordBatch, dict[str, bytes]]:
