@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import zstandard
 from second.objects import read_object
+from second.refused import Refused
 
 Entry = dict[str, Any]
 
@@ -35,7 +36,14 @@ class Corpus:
         self._add("valid", file, name, data, seal, {"shows": shows, "expected": expected})
 
     def invalid(self, file: str, name: str, data: bytes, code: str, why: str, *, seal: bytes = b"") -> None:
-        """A file that is refused with ``code``."""
+        """A file that is refused with ``code``, by the second implementation at least."""
+        try:
+            read_object(name, data, seal)
+        except Refused as refused:
+            if refused.code != code:
+                raise ValueError(f"{file}: {refused}, expected {code}") from refused
+        else:
+            raise ValueError(f"{file} is accepted, expected {code}")
         self._add("invalid", file, name, data, seal, {"code": code, "why": why})
 
     def _add(self, part: str, file: str, name: str, data: bytes, seal: bytes, more: Entry) -> None:

@@ -99,8 +99,14 @@ def write_sealed_arrow(
     *,
     compression: str | None = None,
     index: Callable[[list[Any]], Any] = lambda blocks: blocks,
+    last: pa.RecordBatch | None = None,
+    sealed: bool = True,
 ) -> bytes:
-    """A file; what is not as the format says, for files to be refused: ``compression``, another ``index``."""
+    """A file.
+
+    For files that are to be refused: ``compression`` by Arrow, other blocks in the ``index``, a ``last`` record batch
+    that has rows, no checksums and no seal (not ``sealed``).
+    """
     sink = pa.BufferOutputStream()
     blocks: list[Any] = []
     at = 0
@@ -111,8 +117,11 @@ def write_sealed_arrow(
             at = sink.tell()
         said = json.dumps({"blocks": index(blocks), "sha256": BLANK.decode()}, separators=(",", ":"))
         nothing = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
-        writer.write_batch(nothing, custom_metadata={**notes, "hapistore.index": MARKER.decode() + said})
-    return reseal(sink.getvalue().to_pybytes())
+        writer.write_batch(
+            nothing if last is None else last, custom_metadata={**notes, "hapistore.index": MARKER.decode() + said}
+        )
+    data = sink.getvalue().to_pybytes()
+    return reseal(data) if sealed else data
 
 
 def reseal(data: bytes) -> bytes:
@@ -121,9 +130,8 @@ def reseal(data: bytes) -> bytes:
     index, _ = json.JSONDecoder().raw_decode(data[at:].decode("latin-1"))
     tail = 0
     for block in index["blocks"]:
-        size = block[0] if isinstance(block[0], int) else 0
-        block[1] = xxhash.xxh3_128_hexdigest(data[tail : tail + size])
-        tail += size
+        block[1] = xxhash.xxh3_128_hexdigest(data[tail : tail + block[0]])
+        tail += block[0]
     index["sha256"] = BLANK.decode()
     said = json.dumps(index, separators=(",", ":")).encode()
     data = data[:at] + said + data[at + len(said) :]
