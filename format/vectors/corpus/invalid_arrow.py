@@ -58,6 +58,7 @@ def add_indices(corpus: Corpus) -> None:
 
     for file, index, why in (
         ("index-beyond", sizes(lambda size: size + (1 << 40)), "a block that ends beyond the file"),
+        ("index-over-index", sizes(lambda size: size + 1200), "a block that ends behind the index, within the file"),
         ("index-negative", sizes(lambda size: -size), "a negative size"),
         ("index-zero", lambda blocks: [*blocks, [0, NO_SUM]], "a block of no bytes"),
         ("index-double", sizes(lambda size: size + 0.5), "a size that is no integer"),

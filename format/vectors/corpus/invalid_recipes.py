@@ -80,6 +80,7 @@ def add_weights(corpus: Corpus) -> None:
         ("short", tensor(offsets="[0,4]"), "fewer bytes than the shape takes"),
         ("long", tensor(shape="[1]"), "more bytes than the shape takes"),
         ("negative", tensor(shape="[-1,-2]"), "negative sides"),
+        ("shape", tensor(shape="{}", offsets="[0,4]"), "a shape that is no list"),
         ("type", tensor(dtype="F128"), "a type that is none"),
         ("no-offsets", '{"a":{"dtype":"F32","shape":[2]}}', "no offsets"),
         ("no-json", "{a}", "a header that is no JSON"),

@@ -39,7 +39,6 @@ def add_images(corpus: Corpus) -> None:
     for file, changed, code, why in (
         ("flipped", flip(data, data.index(records[0]["image"]) + 30), "bad-block", "a bit of an image is flipped"),
         ("rows-more", write_images(records, [3], rows=4), "bad-images", "3 rows, 4 in the description"),
-        ("rows-text", write_images(records, [3], rows="3"), "bad-field", "rows is a string"),
         ("empty-block", write_images(records, [3, 3]), "bad-images", "a block without rows"),
         ("other-images", write_images(records[1:], [2], digest=shard_digest(records)), "bad-digest", "other records"),
         ("no-digest", write_images(records, [3], digest=None), "bad-field", "no digest"),
@@ -52,8 +51,11 @@ def add_images(corpus: Corpus) -> None:
     )
     corpus.invalid("images-name.arrow", f"images/{OTHER}.arrow", data, "bad-name", "another shard than its name says")
     batch = batch_of(pa.schema(COLUMNS), records)
-    for file, text, why in (("no-json", "{", "a description that is no JSON"), ("list", "[1]", "one that is a list")):
+    for file, text, why in (("no-json", "{", "a description that is no JSON"),):
         corpus.invalid(f"images-{file}.arrow", name, _images_file(batch.schema, [batch], text), "bad-images", why)
+    later = batch.append_column("label", pa.array(["cat"] * 3))
+    data = _images_file(later.schema, [later], describe(records, format=2))
+    corpus.invalid("images-later.arrow", name, data, "unsupported-version", "format 2, which has a column more")
     data = write_sealed_arrow(batch.schema, [batch], {})
     corpus.invalid("images-no-description.arrow", name, data, "bad-images", "no description")
 

@@ -38,6 +38,7 @@ def read_weights(data: bytes, name: str) -> dict[str, Tensor]:
 def _tensor(body: bytes, said: Any) -> Tensor:
     try:
         dtype, shape, (first, end) = said["dtype"], said["shape"], said["data_offsets"]
+        check(isinstance(shape, list), "bad-weights", "a shape that is no list")
         size = SIZES[dtype] * math.prod(shape)
         check(all(type(n) is int and n >= 0 for n in [first, end, *shape]), "bad-weights", "impossible numbers")
     except (KeyError, TypeError, ValueError) as error:
