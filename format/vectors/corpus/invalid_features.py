@@ -35,7 +35,6 @@ def add_descriptions(corpus: Corpus) -> None:
     for file, changes, code, why in (
         *formats()[:2],
         ("rows-zero", {"rows": 0}, "bad-field", "no rows"),
-        ("recipe", {"recipe": "ab"}, "bad-field", "recipe is no digest"),
         ("shape-five", {"shape": [3, 1, 1, 1, 1]}, "bad-field", "a shape of five axes"),
         ("shape-negative", {"shape": [-3]}, "bad-field", "a negative side"),
         ("shape-true", {"shape": [3, True]}, "bad-field", "a side that is true"),
@@ -73,7 +72,6 @@ def add_columns(corpus: Corpus) -> None:
             "lists, no tensors",
         ),
         ("column-stored", pa.schema([tensor.with_type(pa.fixed_shape_tensor(pa.int32(), [3]))]), "another stored type"),
-        ("column-name", pa.schema([tensor.with_name("feature")]), "another name"),
         ("column-nullable", pa.schema([tensor.with_nullable(True)]), "a column that may have nulls"),
     ):
         batches = [_recast(row, schema.field(0).type, schema) for row in ([0, 1, -2], [0, 3, 4])]
@@ -127,5 +125,8 @@ def add_parameters(corpus: Corpus) -> None:
     ):
         _add(corpus, f"params-{file}", shard, craft(shard, notes={"hapistore.params": text}), "bad-params", why)
     _add(corpus, "params-missing", shard, craft(shard, notes={}), "bad-params", "no entry hapistore.params")
+    text = base64.b64encode(pack_frame(b"") + b"more").decode()
+    data = craft(two_rows(), notes={"hapistore.params": text})
+    _add(corpus, "params-none-trailing", two_rows(), data, "bad-params", "bytes behind a frame of no parameters")
     data = craft(two_rows(), parameters=bytes(6))
     _add(corpus, "params-too-many", two_rows(), data, "bad-params", "parameters of a codec that has none")

@@ -9,7 +9,7 @@ from second.annotations import ENTRY as ANNOTATIONS_ENTRY
 from second.annotations import write_annotations
 from second.images import COLUMNS, batch_of, describe, shard_digest, write_images
 from second.images import ENTRY as IMAGES_ENTRY
-from second.sealed_arrow import write_sealed_arrow
+from second.sealed_arrow import reseal, write_sealed_arrow
 from second.sealed_json import spell
 
 from .damage import flip
@@ -41,7 +41,6 @@ def add_images(corpus: Corpus) -> None:
         ("rows-more", write_images(records, [3], rows=4), "bad-images", "3 rows, 4 in the description"),
         ("empty-block", write_images(records, [3, 3]), "bad-images", "a block without rows"),
         ("other-images", write_images(records[1:], [2], digest=shard_digest(records)), "bad-digest", "other records"),
-        ("no-digest", write_images(records, [3], digest=None), "bad-field", "no digest"),
         *((file, write_images(records, [3], **changes), code, why) for file, changes, code, why in formats()[:1]),
     ):
         corpus.invalid(f"images-{file}.arrow", name, changed, code, why)
@@ -73,6 +72,8 @@ def add_image_columns(corpus: Corpus) -> None:
     ):
         data = _images_file(changed.schema, [changed], describe(records))
         corpus.invalid(f"images-columns-{file}.arrow", name, data, "bad-images", why)
+    data = reseal(_images_file(batch.schema, [batch], describe(records)).replace(b"orientation", b"orient\xfftion"))
+    corpus.invalid("images-columns-no-utf8.arrow", name, data, "bad-images", "a column whose name is no UTF-8")
 
 
 def _add(corpus: Corpus, file: str, data: bytes, code: str, why: str) -> None:
@@ -115,6 +116,8 @@ def add_annotation_columns(corpus: Corpus) -> None:
     for file, order, why in (("missing", [0, 1, 3], "no subsets"), ("swapped", [1, 0, 2, 3], "labels before keys")):
         data = write_annotations(pa.schema([fields[i] for i in order]), columns, [4])
         _add(corpus, f"columns-{file}", data, "bad-annotations", why)
+    data = reseal(write_annotations(pa.schema(fields), columns, [4]).replace(b"dropped", b"drop\xffed"))
+    _add(corpus, "columns-no-utf8", data, "bad-annotations", "a column whose name is no UTF-8")
     kind = pa.dictionary(pa.int8(), pa.string())
     schema = pa.schema([*fields, pa.field("camera", kind)], {ANNOTATIONS_ENTRY: spell({"format": 1, "rows": 4}, None)})
     arrays = [pa.array(columns[f.name], f.type) for f in fields]

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from .members import check_format, integer, parse_object
-from .refused import check
+from .refused import Refused, check
 from .sealed_arrow import read_sealed_arrow, write_sealed_arrow
 from .sealed_json import spell
 
@@ -42,8 +42,12 @@ def read_annotations(data: bytes, name: str) -> dict[str, list[Any]]:
 
 
 def _check_columns(schema: pa.Schema) -> None:
-    check(schema.names[:4] == NAMES, "bad-annotations", f"columns {schema.names}")
-    check(len(set(schema.names)) == len(schema.names), "bad-annotations", "two columns of one name")
+    try:
+        names = schema.names
+    except UnicodeDecodeError:
+        raise Refused("bad-annotations", "a column whose name is no UTF-8") from None
+    check(names[:4] == NAMES, "bad-annotations", f"columns {names}")
+    check(len(set(names)) == len(names), "bad-annotations", "two columns of one name")
     for field, kinds in zip(schema, TYPES, strict=False):
         check(field.type in kinds, "bad-annotations", f"{field.name} is {field.type}")
 

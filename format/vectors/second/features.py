@@ -41,7 +41,7 @@ def read_features(data: bytes, recipe: str, codec: str, images: str) -> Features
     check(named == (recipe, codec, images), "bad-name", "the features of something else")
     quantiser, _, compressor = codec.partition("+")
     grid = Grid.of(description["shape"])
-    check(file.schema.equals(columns(codec, description["shape"])), "bad-features", f"columns {file.schema.names}")
+    check(file.schema.equals(columns(codec, description["shape"])), "bad-features", "columns of another codec")
     parameters = read_parameters(_raw_parameters(file, quantiser, grid), quantiser, grid)
     read = _compressed_blocks if compressor else _plain_blocks
     bits = read(file.blocks, description["rows"], grid, quantiser)

@@ -62,7 +62,7 @@ def read_images(data: bytes, name: str) -> list[Record]:
     metadata = file.schema.metadata or {}
     check(ENTRY in metadata, "bad-images", "no description")
     claimed, rows = check_description(metadata[ENTRY])
-    check(file.schema.equals(pa.schema(COLUMNS)), "bad-images", f"columns {file.schema.names}")
+    check(file.schema.equals(pa.schema(COLUMNS)), "bad-images", "other columns")
     check(all(block.num_rows for block in file.blocks), "bad-images", "an empty block")
     check(sum(block.num_rows for block in file.blocks) == rows, "bad-images", "another number of rows")
     for block in file.blocks:

@@ -29,7 +29,7 @@ def read_lmdb_images(data: bytes, seal: bytes, name: str) -> list[Record]:
     check(b"header" in values and b"columns" in values, "bad-images", "no header or no columns")
     claimed, rows = check_description(values[b"header"])
     batch = _read_columns(values[b"columns"])
-    check(batch.schema.equals(SCHEMA_COLUMNS), "bad-images", f"columns {batch.schema.names}")
+    check(batch.schema.equals(SCHEMA_COLUMNS), "bad-images", "other columns")
     check(batch.num_rows == rows, "bad-images", "another number of rows")
     check(not any(column.null_count for column in batch), "bad-images", "nulls")
     check(len(values) == rows + 2, "bad-images", "another number of images")
