@@ -56,6 +56,9 @@ def add_rows(corpus: Corpus) -> None:
         _add(corpus, file, frames, code, why)
     many = Shard("f32+zstd", [3], VALUES, [1 << 20])
     data = craft(many, frames=[(1 << 20, large)] * 3)
+    claims = craft(many, frames=[(1 << 20, raw_frame(b"", 1 + (12 << 20)))])
+    why = "a frame that claims what its rows take, which is more than its few bytes can hold"
+    corpus.invalid("block-claims-ratio.arrow", features_name(many), claims, "bad-block", why)
     why = "three blocks that each have all rows: none is unpacked"
     corpus.invalid("block-rows-thrice.arrow", features_name(many), data, "bad-features", why)
 
