@@ -1,0 +1,1 @@
+"""What the test vectors are, and why each is there; ``make.py`` writes them."""
