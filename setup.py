@@ -56,6 +56,8 @@ setup(
         "serve": ["prometheus_client>=0.20"],
         # Peers that the benchmarks compare with.
         "bench": ["blosc2>=4", "lz4>=4.4", "pcodec>=1", "zfpy>=1.0.1"],
+        # Coverage-guided fuzzing of the readers. No wheel for Python 3.10; the tests replay its corpus without it.
+        "fuzz": ["atheris>=2.3"],
         "dev": [
             "foolbox>=3.3.4",
             "hypothesis>=6.100",
