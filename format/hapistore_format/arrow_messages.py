@@ -37,6 +37,27 @@ def read_messages(span: memoryview, kinds: tuple[str, ...], *, where: str, rest:
     return messages
 
 
+def read_schema(message: pa.Message, *, where: str) -> pa.Schema:
+    """A schema whose names are UTF-8, which Arrow does not check: its Python fails where it first reads one.
+
+    Raises:
+        FormatError: ``not-arrow``.
+    """
+    try:
+        schema = pa.ipc.read_schema(message)
+        for field in schema:
+            _names(field)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise FormatError("not-arrow", f"Arrow cannot read its schema: {error}", where=where) from error
+    return schema
+
+
+def _names(field: pa.Field) -> list[str]:
+    """Of a column and all inside it, decoded by being read."""
+    kind = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+    return [field.name, *(name for i in range(kind.num_fields) for name in _names(kind.field(i)))]
+
+
 def is_compressed(metadata: pa.Buffer) -> bool:
     """Whether a message is a record batch with a compressed body.
 

@@ -63,7 +63,7 @@ class ImageShardReader(ImageShard):
         self.where = where
         sealed = SealedFile(data, where=where)
         if not sealed.schema.remove_metadata().equals(SCHEMA):
-            raise FormatError("bad-images", f"its columns are {sealed.schema.names}", where=where)
+            raise FormatError("bad-images", f"its columns are {sealed.schema.names!r:.200}", where=where)
         meta = parse_object((sealed.schema.metadata or {}).get(_META_KEY, b""), "bad-images", where=where)
         check_format(meta, 1, where=where)
         self._blocks = [sealed.block(i) for i in range(sealed.num_blocks)]
@@ -73,7 +73,9 @@ class ImageShardReader(ImageShard):
         self._ends = list(np.cumsum([block.num_rows for block in self._blocks]).tolist())
         self.digest = take(meta, "digest", str, where=where)
         if take(meta, "rows", int, where=where) != len(self):
-            raise FormatError("bad-images", f"it has {len(self)} rows, not the {meta['rows']} it claims", where=where)
+            raise FormatError(
+                "bad-images", f"it has {len(self)} rows, not the {meta['rows']!r:.80} it claims", where=where
+            )
 
     def __len__(self) -> int:
         return int(self._ends[-1])

@@ -8,7 +8,7 @@ from typing import Any
 
 from .digests import is_digest
 from .errors import DamagedError, FormatError
-from .sealed_json import canonical_json, check_format, read_sealed_json, take, write_sealed_json
+from .sealed_json import canonical_json, check_format, is_shape, read_sealed_json, take, write_sealed_json
 
 PRECISIONS = {"f32": 1e-4}
 """Precision → how far features of one recipe may differ between executors, relative to a feature's largest value."""
@@ -67,7 +67,7 @@ class Recipe:
         if unknown:  # all of it decides a feature's value
             raise FormatError("unsupported-feature", f"its recipe has the member {unknown[0]!r:.80}", where=where)
         shape = take(body, "shape", list, where=where)
-        if not all(isinstance(side, int) and 0 < side < 1 << 31 for side in shape) or not 1 <= len(shape) <= 4:
+        if not is_shape(shape):
             raise FormatError("bad-field", f"shape is {shape!r:.80}, expected 1 to 4 positive numbers", where=where)
         recipe = cls(
             architecture=take(body, "architecture", str, where=where),
@@ -85,13 +85,13 @@ class Recipe:
         return recipe
 
     def check_hashable(self, *, where: str) -> None:
-        """Refuse numbers and text that have no canonical spelling (NaN, lone surrogates).
+        """Refuse numbers and text that have no canonical spelling (NaN, lone surrogates), in ``notes`` too.
 
         Raises:
             FormatError: ``bad-field``.
         """
         try:
-            canonical_json(self._hashed())
+            canonical_json(asdict(self))
         except (ValueError, RecursionError) as error:
             raise FormatError("bad-field", f"it cannot be hashed: {error}", where=where) from error
 
