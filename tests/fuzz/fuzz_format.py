@@ -23,13 +23,15 @@ with atheris.instrument_imports(include=_INSTRUMENTED, exclude=_COMPILED):
 
 
 def main() -> None:
-    only = [targets.TARGETS[a.removeprefix("only=")][0] for a in sys.argv if a.startswith("only=")]
-    flags = [a for a in sys.argv[1:] if not a.startswith("only=")]
+    chosen = [a for a in sys.argv if a.startswith("only=")]
+    flags = [a for a in sys.argv[1:] if a not in chosen]
+    only = [targets.TARGETS[a.removeprefix("only=")][0] for a in chosen]
 
     def run(data: bytes) -> None:
         targets.run(bytes(only) + data[len(only) :])
 
-    atheris.Setup([sys.argv[0], *_LIMITS, *flags], run)
+    again = " ".join([sys.executable, sys.argv[0], *chosen])  # -merge starts it so
+    atheris.Setup([again, *_LIMITS, *flags], run)
     tracemalloc.start()
     atheris.Fuzz()
 
