@@ -65,12 +65,14 @@ class AnnotationShard:
         meta = parse_object((sealed.schema.metadata or {}).get(_META_KEY, b""), "bad-annotations", where=where)
         check_format(meta, 1, where=where)
         if sealed.schema.names[: len(RESERVED)] != list(RESERVED):
-            raise FormatError("bad-annotations", f"its columns begin {sealed.schema.names[:4]}", where=where)
+            raise FormatError("bad-annotations", f"its columns begin {sealed.schema.names!r:.200}", where=where)
+        if len(set(sealed.schema.names)) < len(sealed.schema.names):
+            raise FormatError("bad-annotations", "several of its columns have one name", where=where)
         blocks = [sealed.block(i) for i in range(sealed.num_blocks)]
         self.table = pa.Table.from_batches(blocks).replace_schema_metadata(None)
         if take(meta, "rows", int, where=where) != self.rows:
             raise FormatError(
-                "bad-annotations", f"it has {self.rows} rows, not the {meta['rows']} it claims", where=where
+                "bad-annotations", f"it has {self.rows} rows, not the {meta['rows']!r:.80} it claims", where=where
             )
         for name, kinds in _KINDS.items():
             _check_column(self.table[name], name, kinds, where=where)

@@ -12,7 +12,9 @@ import pyarrow as pa
 
 from .errors import FormatError
 
-_RECORD_BATCH, _COMPRESSION = 3, 3  # header type; field of a record batch (Arrow's Message.fbs)
+# Header types of a message, and fields of these headers (Arrow's Message.fbs and Schema.fbs).
+_SCHEMA, _ENDIANNESS = 1, 0
+_RECORD_BATCH, _COMPRESSION = 3, 3
 
 
 def read_messages(span: memoryview, kinds: tuple[str, ...], *, where: str, rest: bool = False) -> list[pa.Message]:
@@ -37,8 +39,38 @@ def read_messages(span: memoryview, kinds: tuple[str, ...], *, where: str, rest:
     return messages
 
 
+def read_schema(message: pa.Message, *, where: str) -> pa.Schema:
+    """A schema of little-endian data whose names are UTF-8.
+
+    Arrow checks neither: it would swap bytes or not as it was built, and its Python fails where it reads a name.
+
+    Raises:
+        FormatError: ``not-arrow``.
+    """
+    if _has_field(message.metadata, _SCHEMA, _ENDIANNESS):
+        raise FormatError("not-arrow", "its data are big-endian", where=where)
+    try:
+        schema = pa.ipc.read_schema(message)
+        for field in schema:
+            _names(field)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise FormatError("not-arrow", f"Arrow cannot read its schema: {error}", where=where) from error
+    return schema
+
+
+def _names(field: pa.Field) -> list[str]:
+    """Of a column and all inside it, decoded by being read."""
+    kind = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+    return [field.name, *(name for i in range(kind.num_fields) for name in _names(kind.field(i)))]
+
+
 def is_compressed(metadata: pa.Buffer) -> bool:
-    """Whether a message is a record batch with a compressed body.
+    """Whether a message, given by its metadata, is a record batch with a compressed body."""
+    return _has_field(metadata, _RECORD_BATCH, _COMPRESSION)
+
+
+def _has_field(metadata: pa.Buffer, header_type: int, number: int) -> bool:
+    """Whether a message has a header of this type, and in it a field that is not left out as the default.
 
     Args:
         metadata: a Message table, which Arrow has verified (flatbuffers: a table begins with the distance to its
@@ -47,10 +79,10 @@ def is_compressed(metadata: pa.Buffer) -> bool:
     data = memoryview(metadata)
     (message,) = struct.unpack_from("<I", data, 0)
     kind = _field(data, message, 1)
-    if not kind or data[kind] != _RECORD_BATCH:
+    if not kind or data[kind] != header_type:
         return False
     header = _field(data, message, 2)
-    return bool(_field(data, header + struct.unpack_from("<I", data, header)[0], _COMPRESSION))
+    return bool(_field(data, header + struct.unpack_from("<I", data, header)[0], number))
 
 
 def _field(data: memoryview, table: int, number: int) -> int:

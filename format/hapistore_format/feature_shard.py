@@ -19,7 +19,7 @@ from .codecs.quantisers import Params
 from .digests import is_digest
 from .errors import FormatError
 from .sealed_arrow import SealedFile, SealedWriter
-from .sealed_json import check_format, parse_object, take
+from .sealed_json import check_format, is_shape, parse_object, take
 
 _META_KEY = b"hapistore.features"
 _PARAMS_KEY = "hapistore.params"
@@ -59,7 +59,7 @@ class FeatureHeader:
         value = parse_object(text, "bad-features", where=where)
         check_format(value, 1, where=where)
         shape = take(value, "shape", list, where=where)
-        if not (1 <= len(shape) <= 4 and all(isinstance(side, int) and 0 < side < 1 << 31 for side in shape)):
+        if not is_shape(shape):
             raise FormatError("bad-field", f"its shape is {shape!r:.80}", where=where)
         header = cls(
             recipe=take(value, "recipe", str, where=where),
@@ -71,7 +71,9 @@ class FeatureHeader:
         if header.rows < 1 or not (is_digest(header.recipe) and is_digest(header.images)):
             raise FormatError("bad-field", "its rows, recipe or image shard are impossible", where=where)
         if header.rows * math.prod(shape) * 4 > MAX_DECODED_BYTES:
-            raise FormatError("too-large", f"{header.rows} rows of {shape} exceed {MAX_DECODED_BYTES} B", where=where)
+            raise FormatError(
+                "too-large", f"{header.rows!r:.80} rows of {shape} exceed {MAX_DECODED_BYTES} B", where=where
+            )
         return header
 
 
@@ -145,9 +147,9 @@ class FeatureShardReader:
         self.where = where
         self._sealed = SealedFile(data, where=where)
         self.header = FeatureHeader.parse((self._sealed.schema.metadata or {}).get(_META_KEY, b""), where=where)
-        self.codec = get_codec(self.header.codec)
+        self.codec = get_codec(self.header.codec, where=where)
         self._axes = ChannelAxes.of(self.header.shape)
-        if not self._sealed.schema.remove_metadata().equals(_schema(self.header, self.codec).remove_metadata()):
+        if not self._has_columns():
             raise FormatError("bad-features", "its columns are not those of its codec", where=where)
         self.params = self._read_params()
         provenance = self._sealed.extra.get(_PROVENANCE_KEY, "{}").encode("utf-8")
@@ -204,14 +206,23 @@ class FeatureShardReader:
         except MemoryError as error:
             raise FormatError("too-large", f"its rows {shape} exceed the memory", where=self.where) from error
 
+    def _has_columns(self) -> bool:
+        try:
+            expected = _schema(self.header, self.codec)
+        except pa.ArrowInvalid:  # a row of more values than Arrow's tensors can have
+            return False
+        return bool(self._sealed.schema.remove_metadata().equals(expected.remove_metadata()))
+
     def _block_rows(self, batch: pa.RecordBatch) -> int:
         if any(column.null_count for column in batch.columns):
             raise FormatError("bad-block", "a block has rows without a value", where=self.where)
-        if self.codec.compressor is None:
-            return int(batch.num_rows)
-        if batch.num_rows != 1 or not 1 <= batch.column(0)[0].as_py() <= self.header.rows:
-            raise FormatError("bad-block", "a block claims an impossible number of rows", where=self.where)
-        return int(batch.column(0)[0].as_py())
+        compressed = self.codec.compressor is not None
+        if compressed and batch.num_rows != 1:
+            raise FormatError("bad-block", f"a block has {batch.num_rows} rows of blocks, expected 1", where=self.where)
+        rows = int(batch.column(0)[0].as_py()) if compressed else int(batch.num_rows)
+        if rows < 1:
+            raise FormatError("bad-block", f"a block has {rows} rows, expected at least 1", where=self.where)
+        return rows
 
     def _raw_block(self, batch: pa.RecordBatch) -> memoryview | np.ndarray:
         if self.codec.compressor is not None:

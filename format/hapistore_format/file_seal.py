@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import xxhash
 
-from .digests import is_digest
 from .errors import DamagedError, FormatError
-from .sealed_json import check_format, read_sealed_json, take, write_sealed_json
+from .sealed_json import check_format, read_sealed_json, take, take_digest, write_sealed_json
 
 _SPAN_BYTES = 4 << 20
 
@@ -61,13 +60,13 @@ class FileSeal:
         value = read_sealed_json(data, where=where)
         check_format(value, 1, where=where)
         seal = cls(
-            images=take(value, "images", str, where=where),
+            images=take_digest(value, "images", where=where),
             file_bytes=take(value, "bytes", int, where=where),
             span_bytes=take(value, "span_bytes", int, where=where),
             checksums=tuple(take(value, "xxh3_128", list, where=where)),
         )
-        if not is_digest(seal.images) or seal.file_bytes < 1 or seal.span_bytes < 1:
-            raise FormatError("bad-field", "it names no shard, or an impossible size", where=where)
+        if seal.file_bytes < 1 or seal.span_bytes < 1 or not all(isinstance(c, str) for c in seal.checksums):
+            raise FormatError("bad-field", "it names an impossible size or checksum", where=where)
         if len(seal.checksums) != -(-seal.file_bytes // seal.span_bytes):
             raise FormatError("bad-field", f"{len(seal.checksums)} checksums do not cover the file", where=where)
         return seal

@@ -13,7 +13,7 @@ from .digests import shard_digest
 from .errors import FormatError
 from .image_shard import SCHEMA, ImageRecord, ImageShard
 from .sealed_arrow import SealedFile, SealedWriter
-from .sealed_json import check_format, parse_object, take
+from .sealed_json import check_format, parse_object, take, take_digest
 
 _META_KEY = b"hapistore.images"
 # About what one Arrow Flight message or one range request carries well.
@@ -62,18 +62,20 @@ class ImageShardReader(ImageShard):
     def __init__(self, data: bytes | memoryview | pa.Buffer, *, where: str) -> None:
         self.where = where
         sealed = SealedFile(data, where=where)
-        if not sealed.schema.remove_metadata().equals(SCHEMA):
-            raise FormatError("bad-images", f"its columns are {sealed.schema.names}", where=where)
         meta = parse_object((sealed.schema.metadata or {}).get(_META_KEY, b""), "bad-images", where=where)
         check_format(meta, 1, where=where)
+        if not sealed.schema.remove_metadata().equals(SCHEMA):
+            raise FormatError("bad-images", f"its columns are {sealed.schema.names!r:.200}", where=where)
         self._blocks = [sealed.block(i) for i in range(sealed.num_blocks)]
         if any(not block.num_rows or any(column.null_count for column in block.columns) for block in self._blocks):
             raise FormatError("bad-images", "a block has no rows, or rows without a value", where=where)
         self._images = [_binary_views(block.column(0)) for block in self._blocks]
         self._ends = list(np.cumsum([block.num_rows for block in self._blocks]).tolist())
-        self.digest = take(meta, "digest", str, where=where)
+        self.digest = take_digest(meta, "digest", where=where)
         if take(meta, "rows", int, where=where) != len(self):
-            raise FormatError("bad-images", f"it has {len(self)} rows, not the {meta['rows']} it claims", where=where)
+            raise FormatError(
+                "bad-images", f"it has {len(self)} rows, not the {meta['rows']!r:.80} it claims", where=where
+            )
 
     def __len__(self) -> int:
         return int(self._ends[-1])

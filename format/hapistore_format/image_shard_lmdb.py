@@ -13,13 +13,13 @@ from typing import NamedTuple
 import lmdb
 import pyarrow as pa
 
-from .arrow_messages import read_messages
+from .arrow_messages import read_messages, read_schema
 from .digests import shard_digest
 from .errors import FormatError
 from .file_seal import FileSeal
 from .image_shard import COLUMNS, ImageRecord, ImageShard
 from .lmdb_file import LmdbFile
-from .sealed_json import check_format, parse_object, take
+from .sealed_json import check_format, parse_object, take, take_digest
 
 # After every row's key in LMDB's order, which compares bytes: row numbers begin with zeros.
 _COLUMNS_KEY = b"columns"
@@ -117,11 +117,13 @@ class LmdbImageShard(ImageShard):
             self._file = _open_privately(source, where=where)
         meta = parse_object(self._required(_HEADER_KEY), "bad-images", where=where)
         check_format(meta, 1, where=where)
-        self.digest = take(meta, "digest", str, where=where)
+        self.digest = take_digest(meta, "digest", where=where)
         self._columns = _read_columns(self._required(_COLUMNS_KEY), where=where)
         rows = take(meta, "rows", int, where=where)
         if not rows == len(self) == len(self._file) - 2 or not rows:
-            raise FormatError("bad-images", f"it has {len(self._file) - 2} rows, not the {rows} it claims", where=where)
+            raise FormatError(
+                "bad-images", f"it has {len(self._file) - 2} rows, not the {rows!r:.80} it claims", where=where
+            )
 
     def __len__(self) -> int:
         return int(self._columns.num_rows)
@@ -165,12 +167,12 @@ def _open_privately(data: bytes | memoryview, *, where: str) -> LmdbFile:
 def _read_columns(data: bytes, *, where: str) -> pa.RecordBatch:
     try:
         schema, message = read_messages(memoryview(data), ("schema", "record batch"), rest=True, where=where)
-        batch = pa.ipc.read_record_batch(message, pa.ipc.read_schema(schema))
+        batch = pa.ipc.read_record_batch(message, read_schema(schema, where=where))
         batch.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise FormatError("not-arrow", f"its columns cannot be read: {error}", where=where) from error
     if not batch.schema.remove_metadata().equals(COLUMNS):
-        raise FormatError("bad-images", f"its columns are {batch.schema.names}", where=where)
+        raise FormatError("bad-images", f"its columns are {batch.schema.names!r:.200}", where=where)
     if any(column.null_count for column in batch.columns):
         raise FormatError("bad-images", "a column has rows without a value", where=where)
     return batch

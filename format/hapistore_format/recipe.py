@@ -6,9 +6,8 @@ import hashlib
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from .digests import is_digest
 from .errors import DamagedError, FormatError
-from .sealed_json import canonical_json, check_format, read_sealed_json, take, write_sealed_json
+from .sealed_json import canonical_json, check_format, is_shape, read_sealed_json, take, take_digest, write_sealed_json
 
 PRECISIONS = {"f32": 1e-4}
 """Precision → how far features of one recipe may differ between executors, relative to a feature's largest value."""
@@ -67,31 +66,31 @@ class Recipe:
         if unknown:  # all of it decides a feature's value
             raise FormatError("unsupported-feature", f"its recipe has the member {unknown[0]!r:.80}", where=where)
         shape = take(body, "shape", list, where=where)
-        if not all(isinstance(side, int) and 0 < side < 1 << 31 for side in shape) or not 1 <= len(shape) <= 4:
+        if not is_shape(shape):
             raise FormatError("bad-field", f"shape is {shape!r:.80}, expected 1 to 4 positive numbers", where=where)
         recipe = cls(
             architecture=take(body, "architecture", str, where=where),
-            weights=take(body, "weights", str, where=where),
-            program=take(body, "program", (str, type(None)), where=where),
+            weights=take_digest(body, "weights", where=where),
+            program=None if _require_program(body, where) is None else take_digest(body, "program", where=where),
             cut=take(body, "cut", str, where=where),
             preprocess=take(body, "preprocess", dict, where=where),
             precision=take(body, "precision", str, where=where),
             shape=tuple(shape),
             notes=take(value, "notes", dict, where=where),
         )
-        if not is_digest(recipe.weights) or recipe.precision not in PRECISIONS:
-            raise FormatError("bad-field", "its weights or precision are none that a recipe may have", where=where)
+        if recipe.precision not in PRECISIONS:
+            raise FormatError("bad-field", f"its precision is {recipe.precision!r:.80}", where=where)
         recipe.check_hashable(where=where)
         return recipe
 
     def check_hashable(self, *, where: str) -> None:
-        """Refuse numbers and text that have no canonical spelling (NaN, lone surrogates).
+        """Refuse numbers and text that have no canonical spelling (NaN, lone surrogates), in ``notes`` too.
 
         Raises:
             FormatError: ``bad-field``.
         """
         try:
-            canonical_json(self._hashed())
+            canonical_json(asdict(self))
         except (ValueError, RecursionError) as error:
             raise FormatError("bad-field", f"it cannot be hashed: {error}", where=where) from error
 
@@ -103,3 +102,9 @@ class Recipe:
         """
         if self.digest != name:
             raise DamagedError("bad-digest", f"it is recipe {self.digest[:12]}, not the one named", where=where)
+
+
+def _require_program(body: dict[str, Any], where: str) -> Any:
+    if "program" not in body:  # left out, it would be another recipe of the same meaning
+        raise FormatError("bad-field", "field 'program' is not there, expected a digest or null", where=where)
+    return body["program"]

@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import xxhash
 
-from .arrow_messages import read_messages
+from .arrow_messages import read_messages, read_schema
 from .errors import DamagedError, FormatError
 from .seal import BLANK, check_seal, compute_seal
 
@@ -109,7 +109,7 @@ def read_index(data: memoryview, *, where: str) -> SealIndex:
     if at < 0:
         raise DamagedError("no-seal", "it does not end in its hash, as every shard does", where=where)
     text = bytes(data[at + len(_MARKER) : at + len(_MARKER) + MAX_INDEX_BYTES])
-    index = _parse_index(text, len(data), where=where)
+    index = _parse_index(text, at, where=where)
     tail = data[index.tail_start :]
     seal_at = bytes(tail).find(_SEAL_FIELD, at - index.tail_start)
     if seal_at < 0:
@@ -130,7 +130,8 @@ def _find_marker(data: memoryview) -> int:
         reach *= 8
 
 
-def _parse_index(text: bytes, size: int, *, where: str) -> SealIndex:
+def _parse_index(text: bytes, most: int, *, where: str) -> SealIndex:
+    """The index as JSON. Blocks end where the marker stands or before: it is in the tail."""
     try:
         # latin-1 maps every byte, so binary data after the object does no harm.
         value, _ = json.JSONDecoder().raw_decode(text.decode("latin-1"))
@@ -141,8 +142,8 @@ def _parse_index(text: bytes, size: int, *, where: str) -> SealIndex:
         raise DamagedError("bad-index", f"its index cannot be read: {error}", where=where) from error
     ends, end = [], 0
     for length in lengths:
-        if not isinstance(length, int) or length <= 0 or end + length > size:
-            raise DamagedError("bad-index", "its index names bytes outside the file", where=where)
+        if type(length) is not int or length <= 0 or end + length > most:  # JSON's true is an int of Python's
+            raise DamagedError("bad-index", "its index names bytes that are no block's", where=where)
         end += length
         ends.append(end)
     if not ends:
@@ -195,15 +196,13 @@ class SealedFile:
         if bytes(first[: len(_MAGIC)]) != _MAGIC:
             raise FormatError("not-arrow", "it does not begin as Arrow files do", where=self.where)
         message, _ = read_messages(first[len(_MAGIC) :], _FIRST, where=self.where)
-        try:
-            schema = pa.ipc.read_schema(message)
-        except (pa.ArrowException, OSError) as error:
-            raise FormatError("not-arrow", f"Arrow cannot read its schema: {error}", where=self.where) from error
+        schema = read_schema(message, where=self.where)
         if _find_dictionary(schema):
-            raise FormatError("not-arrow", f"column {_find_dictionary(schema)} is a dictionary", where=self.where)
+            raise FormatError("not-arrow", f"column {_find_dictionary(schema)!r:.80} is a dictionary", where=self.where)
         return schema
 
     def _read_extra(self, tail: memoryview) -> dict[str, str]:
+        read_messages(tail, _FIRST[1:], rest=True, where=self.where)  # not compressed, which the stream would unpack
         stream = pa.BufferReader(self.schema.serialize().to_pybytes() + bytes(tail))
         try:
             last = pa.ipc.open_stream(stream).read_next_batch_with_custom_metadata()

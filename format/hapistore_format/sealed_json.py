@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .digests import is_digest
 from .errors import DamagedError, FormatError
 from .seal import BLANK, check_seal, compute_seal
 
 MAX_JSON_BYTES = 256 << 20
+MAX_JSON_DEPTH = 64  # deeper ones could be parsed or not, copied or not, as the caller's stack allows
 _END = b'"\n}\n'
 _KEY = b',\n "sha256": "'
 
@@ -51,12 +53,7 @@ def read_sealed_json(data: bytes | memoryview, *, where: str) -> dict[str, Any]:
     if at < len(_KEY) or not raw.endswith(_END) or raw[at - len(_KEY) : at] != _KEY:
         raise DamagedError("no-seal", "it does not end in its hash, as every stored JSON object does", where=where)
     check_seal(raw, at, where=where)
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise FormatError("bad-json", f"it is no JSON object: {error}", where=where) from error
-    if not isinstance(value, dict):
-        raise FormatError("bad-json", "it is no JSON object", where=where)
+    value = _parse(raw, "bad-json", "it", where=where)
     del value["sha256"]
     return value
 
@@ -67,13 +64,39 @@ def parse_object(text: bytes, code: str, *, where: str) -> dict[str, Any]:
     Raises:
         FormatError: ``code``.
     """
+    return _parse(text, code, "its description", where=where)
+
+
+def _parse(text: bytes, code: str, what: str, *, where: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_members_once)
     except (ValueError, RecursionError) as error:
-        raise FormatError(code, f"its description is no JSON: {error}", where=where) from error
+        raise FormatError(code, f"{what} is no JSON object: {error!s:.200}", where=where) from error
     if not isinstance(value, dict):
-        raise FormatError(code, "its description is no JSON object", where=where)
+        raise FormatError(code, f"{what} is no JSON object", where=where)
+    inside: list[Any] = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        inside = [v for parent in inside for v in (parent.values() if isinstance(parent, dict) else parent)]
+        inside = [v for v in inside if isinstance(v, (dict, list))]
+    if inside:
+        raise FormatError(code, f"{what} is nested more than {MAX_JSON_DEPTH} deep", where=where)
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):  # parsers differ in which they take
+        raise ValueError("a member stands there twice")
+    return value
+
+
+def is_shape(sides: list[Any]) -> bool:
+    """Whether this is the shape of a feature: one to four integers (and no ``true``) from 1 on."""
+    return 1 <= len(sides) <= 4 and all(type(side) is int and 0 < side < 1 << 31 for side in sides)
 
 
 def take(value: dict[str, Any], key: str, kind: type | tuple[type, ...], *, where: str) -> Any:
@@ -89,6 +112,18 @@ def take(value: dict[str, Any], key: str, kind: type | tuple[type, ...], *, wher
     return found
 
 
+def take_digest(value: dict[str, Any], key: str, *, where: str) -> str:
+    """Member ``key``, which must be a digest.
+
+    Raises:
+        FormatError: ``bad-field``.
+    """
+    found: str = take(value, key, str, where=where)
+    if not is_digest(found):
+        raise FormatError("bad-field", f"field {key!r} is {found!r:.80}, expected a digest", where=where)
+    return found
+
+
 def check_format(value: dict[str, Any], supported: int, *, where: str) -> None:
     """Refuse objects of a later format version, and those that require what this reader does not know.
 
@@ -101,7 +136,7 @@ def check_format(value: dict[str, Any], supported: int, *, where: str) -> None:
     if not 1 <= found <= supported:
         raise FormatError(
             "unsupported-version",
-            f"it has format version {found}, this hapistore reads 1 to {supported}; install a newer one",
+            f"it has format version {found!r:.80}, this hapistore reads 1 to {supported}; install a newer one",
             where=where,
         )
     required = take(value, "requires", list, where=where) if "requires" in value else []

@@ -8,10 +8,12 @@ from typing import Any
 
 from .digests import is_digest
 from .errors import FormatError
-from .sealed_json import check_format, read_sealed_json, take, write_sealed_json
+from .sealed_json import check_format, read_sealed_json, take, take_digest, write_sealed_json
 
 LAYOUTS = ("arrow", "lmdb")
 """Of image shards."""
+MAX_NUMBER = 99_999_999
+"""Of a version: its file's name has eight digits."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -100,13 +102,18 @@ class DatasetVersion:
         """
         value = read_sealed_json(data, where=where)
         check_format(value, 1, where=where)
-        quarantine = value.get("quarantine")
-        if quarantine is not None and not is_digest(quarantine):
-            raise FormatError("bad-field", "its quarantine report is named by what is no digest", where=where)
+        dataset = take(value, "dataset", str, where=where)
+        number = take(value, "version", int, where=where)
+        created = take(value, "created", str, where=where)
+        if not is_dataset_name(dataset) or not 1 <= number <= MAX_NUMBER or not created.isprintable():
+            raise FormatError(
+                "bad-field", f"it is {dataset!r:.80}, version {number!r:.20}, of {created!r:.80}", where=where
+            )
+        quarantine = take_digest(value, "quarantine", where=where) if "quarantine" in value else None
         return cls(
-            dataset=take(value, "dataset", str, where=where),
-            number=take(value, "version", int, where=where),
-            created=take(value, "created", str, where=where),
+            dataset=dataset,
+            number=number,
+            created=created,
             shards=tuple(ShardRef.from_json(s, where=where) for s in take(value, "shards", list, where=where)),
             quarantined=take(value, "quarantined", int, where=where) if quarantine else 0,
             quarantine=quarantine,

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable
 
 from hapistore_format import DatasetVersion
-from hapistore_format.version import is_dataset_name
+from hapistore_format.version import MAX_NUMBER, is_dataset_name
 
 from ..errors import AlreadyExists, NotFound, UsageError
 from ..stores import ObjectStore, exists
@@ -24,7 +24,7 @@ def parse_dataset(text: str) -> tuple[str, int | None]:
         raise UsageError(
             f"{name!r} is no dataset name: use lower-case letters, digits, dots, dashes, underscores, at most 100"
         )
-    if at and not (number.isascii() and number.isdigit() and 1 <= int(number) <= 99_999_999):
+    if at and not (number.isascii() and number.isdigit() and 1 <= int(number) <= MAX_NUMBER):
         raise UsageError(f"{text!r} names no version; write it like {name}@7")
     return name, int(number) if at else None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from hapistore_format import FORMAT_VERSION, read_sealed_json, write_sealed_json
-from hapistore_format.sealed_json import check_format
+from hapistore_format import FORMAT_VERSION, FormatError, read_sealed_json, write_sealed_json
+from hapistore_format.sealed_json import check_format, take
 
 from ..errors import AlreadyExists, NotFound, UsageError
 from ..stores import ObjectStore
 from .names import MARKER
+
+_KIND = "hapistore"
 
 
 def ensure_marker(store: ObjectStore) -> None:
@@ -17,7 +19,7 @@ def ensure_marker(store: ObjectStore) -> None:
         FormatError: the store is of a later format.
     """
     try:
-        store.create(MARKER, write_sealed_json({"format": FORMAT_VERSION, "kind": "hapistore"}))
+        store.create(MARKER, write_sealed_json({"format": FORMAT_VERSION, "kind": _KIND}))
     except AlreadyExists:
         require_store(store)
 
@@ -36,4 +38,16 @@ def require_store(store: ObjectStore) -> None:
             f"there is no hapistore store at {store.url}; "
             "create one with `hapistore ingest DATASET SOURCE`, or name another with --store"
         ) from None
-    check_format(read_sealed_json(data, where=MARKER), FORMAT_VERSION, where=MARKER)
+    read_marker(data)
+
+
+def read_marker(data: bytes | memoryview) -> None:
+    """Check a marker.
+
+    Raises:
+        FormatError: it is damaged, of a later format, or of something else.
+    """
+    value = read_sealed_json(data, where=MARKER)
+    check_format(value, FORMAT_VERSION, where=MARKER)
+    if take(value, "kind", str, where=MARKER) != _KIND:
+        raise FormatError("bad-field", f"it marks a {value['kind']!r:.80}, expected a {_KIND}", where=MARKER)

@@ -23,6 +23,7 @@ from hapistore_format.errors import DamagedError
 from ..errors import AlreadyExists, NotFound, StoreError
 from ..stores import ObjectStore
 from .images import open_images
+from .marker import read_marker
 from .names import (
     MARKER,
     ParsedName,
@@ -134,8 +135,8 @@ def _damage(name: str, error: FormatError | StoreError) -> Damage:
     return Damage(name=name, code="unreadable", detail=str(error))
 
 
-def _check_json(data: memoryview, name: str, parsed: ParsedName) -> None:
-    read_sealed_json(data, where=name)
+def _check_marker(data: memoryview, name: str, parsed: ParsedName) -> None:
+    read_marker(data)
 
 
 def _check_version(data: memoryview, name: str, parsed: ParsedName) -> None:
@@ -197,7 +198,7 @@ def _check_features(data: memoryview, name: str, parsed: ParsedName) -> None:
 
 
 _CHECKS: dict[str, Callable[[memoryview, str, ParsedName], None]] = {
-    "marker": _check_json,
+    "marker": _check_marker,
     "version": _check_version,
     "quarantine": _check_quarantine,
     "seal": _check_seal,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from hapistore_format import DatasetVersion, file_digest, read_sealed_json, write_sealed_json
+from hapistore_format import DatasetVersion, FormatError, file_digest, read_sealed_json, write_sealed_json
+from hapistore_format.sealed_json import take
 
 from ..catalog.names import quarantine_name
 from ..stores import ObjectStore, ensure
@@ -29,9 +31,20 @@ def store_quarantine(store: ObjectStore, dataset: str, images: Sequence[Quaranti
 
 
 def load_quarantine(store: ObjectStore, version: DatasetVersion) -> list[Quarantined]:
-    """What the ingest that made ``version`` left out."""
+    """What the ingest that made ``version`` left out.
+
+    Raises:
+        FormatError: the report is damaged, or none.
+    """
     if version.quarantine is None:
         return []
     name = quarantine_name(version.dataset, version.quarantine)
-    images = read_sealed_json(store.get(name), where=name)["images"]
-    return [Quarantined(key=i["key"], reason=i["reason"], detail=i["detail"]) for i in images]
+    images = take(read_sealed_json(store.get(name), where=name), "images", list, where=name)
+    return [_parse(image, name) for image in images]
+
+
+def _parse(image: Any, name: str) -> Quarantined:
+    if not isinstance(image, dict):
+        raise FormatError("bad-field", f"an image is {image!r:.80}, expected an object", where=name)
+    key, reason, detail = (take(image, member, str, where=name) for member in ("key", "reason", "detail"))
+    return Quarantined(key=key, reason=reason, detail=detail)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,6 +41,7 @@ from hapistore_format.weights import RawTensor
 
 DIGEST = "ab" * 32
 OTHER = "cd" * 32
+FUZZ = Path(__file__).resolve().parents[1] / "fuzz"
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,16 @@ def layouts() -> dict[str, Layout]:
 def layout(request) -> Layout:
     """Every layout of image shards in turn."""
     return IMAGE_LAYOUTS[request.param]
+
+
+@pytest.fixture(scope="session")
+def fuzzing() -> Iterator[SimpleNamespace]:
+    """``targets`` and ``hostile`` of tests/fuzz, which are modules of a script and no package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FUZZ))
+        yield SimpleNamespace(
+            targets=import_module("targets"), hostile=import_module("hostile"), corpus=FUZZ / "corpus"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,10 @@ import os
 import pytest
 
 from hapistore.catalog import dataset_names
-from hapistore.errors import HapistoreError, UsageError
+from hapistore.catalog.names import quarantine_name
+from hapistore.errors import FormatError, HapistoreError, UsageError
 from hapistore.ingestion import image_folder, ingest, load_quarantine
+from hapistore_format import write_sealed_json
 
 
 @pytest.fixture
@@ -37,6 +39,18 @@ def test_reported_with_reasons_and_the_rest_kept(tree, bad, good, take, store, r
     assert result.images == 2 and result.version.quarantined == len(bad)
     assert load_quarantine(store, result.version) == result.quarantined
     assert {record["key"]: record["image"] for record in read_back(store, result.version)} == good
+
+
+@pytest.mark.parametrize(
+    "images", [None, 1, {}, [1], [{"key": "a"}], [{"key": 1, "reason": "", "detail": ""}]], ids=repr
+)
+def test_a_sealed_report_that_lists_no_images_is_refused(tree, good, take, store, images):
+    version = take(tree({**good, "x/empty.jpg": b""})).version
+    name = quarantine_name(version.dataset, version.quarantine)
+    store.put(name, write_sealed_json({"format": 1, **({} if images is None else {"images": images})}))
+    with pytest.raises(FormatError, match=name) as caught:
+        load_quarantine(store, version)
+    assert caught.value.code == "bad-field"
 
 
 def test_files_that_cannot_be_read(tree, good, take):

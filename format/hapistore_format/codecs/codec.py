@@ -87,7 +87,7 @@ class Codec:
         if self.quantiser.bits != 4:
             return block.reshape(shape)
         packed = np.ascontiguousarray(block).reshape(-1)
-        codes = kernels.unpack_nibbles(packed, 2 * len(packed)).reshape(shape[0], -1)
+        codes = kernels.unpack_nibbles(packed, 2 * len(packed)).reshape(shape[0], 2 * self.raw_shape(shape[1:])[0])
         return codes[:, : math.prod(shape[1:])].reshape(shape)
 
     def _block_shape(self, rows: int, shape: tuple[int, ...]) -> BlockShape:
@@ -104,8 +104,8 @@ def codec_names() -> list[str]:
     return [name + tail for name in QUANTISERS for tail in ("", *(f"+{c}" for c in COMPRESSORS))]
 
 
-def get_codec(spec: str) -> Codec:
-    """The codec named by ``spec``, e.g. ``u8c+zstd``.
+def get_codec(spec: str, *, where: str = "") -> Codec:
+    """The codec named by ``spec``, e.g. ``u8c+zstd``; ``where`` it is named, for errors.
 
     Raises:
         FormatError: ``unknown-codec``.
@@ -114,5 +114,6 @@ def get_codec(spec: str) -> Codec:
     if name not in QUANTISERS or ("+" in spec and compressor not in COMPRESSORS):
         near = difflib.get_close_matches(spec, codec_names(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise FormatError("unknown-codec", f"codec {spec!r} is none of {', '.join(codec_names())}{hint}")
+        listed = ", ".join(codec_names())
+        raise FormatError("unknown-codec", f"codec {spec!r:.80} is none of {listed}{hint}", where=where)
     return Codec(spec, QUANTISERS[name], COMPRESSORS.get(compressor))

@@ -70,11 +70,20 @@ class _Zstd:
     def decompress(self, data: memoryview, most_bytes: int, *, where: str) -> bytes:
         claimed = _check_limit(self.unpacked_bytes(data, where=where), most_bytes, where)
         try:
+            if not claimed:  # of which the library would read no more than the claim
+                return self._decompress_nothing(data, where)
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=claimed, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise FormatError("bad-block", f"a block cannot be unpacked: {error}", where=where) from error
         except MemoryError as error:
             raise _beyond_memory(claimed, where) from error
+
+    def _decompress_nothing(self, data: memoryview, where: str) -> bytes:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        content = frame.decompress(data)
+        if content or not frame.eof or frame.unused_data:
+            raise FormatError("bad-block", "a block that claims to be empty is not", where=where)
+        return content
 
 
 class _Lz4:

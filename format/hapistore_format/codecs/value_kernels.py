@@ -105,17 +105,20 @@ _HALF_TO_SINGLE = np.float32(2.0**112)  # the difference of the two formats' exp
 
 @jit
 def gather_halves(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
-    """Rows ``rows`` of finite float16 values, given as uint16 [n, values], as float32 ``x`` [k, values].
+    """Rows ``rows`` of float16 values, given as uint16 [n, values], as float32 ``x`` [k, values].
 
     A half's exponent and mantissa, moved to where a single has them, are its value over 2**112: exact,
-    denormals included, and without a branch, so that it vectorises.
+    denormals included, and without a branch, so that it vectorises. Infinities and NaN get a single's exponent.
     """
     for i in range(rows.shape[0]):
         row = rows[i]
         for v in range(h.shape[1]):
             half = np.uint32(h[row, v])
-            bits = ((half & np.uint32(0x8000)) << np.uint32(16)) | ((half & np.uint32(0x7FFF)) << np.uint32(13))
-            x[i, v] = float_of_bits(bits) * _HALF_TO_SINGLE
+            magnitude = half & np.uint32(0x7FFF)
+            bits = ((half & np.uint32(0x8000)) << np.uint32(16)) | (magnitude << np.uint32(13))
+            finite = float_of_bits(bits) * _HALF_TO_SINGLE
+            special = float_of_bits(bits | np.uint32(0x7F800000))
+            x[i, v] = special if magnitude >= np.uint32(0x7C00) else finite
 
 
 def gather_halves_reference(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:

@@ -86,6 +86,7 @@ def add_messages(corpus: Corpus) -> None:
         ("compressed", craft(shard, compression="zstd"), "bodies that Arrow compressed"),
         ("last-rows", craft(shard, last=blocks_of(shard)[0]), "a last record batch that has rows"),
         ("magic", reseal(patch(craft(shard), 0, b"ARROW2")), "another magic"),
+        ("big-endian", reseal(big_endian(craft(shard))), "another byte order"),
         ("no-arrow", reseal(patch(craft(shard), 0, bytes(600))), "zeros where the schema should be"),
     ):
         _add(corpus, file, data, "not-arrow", why)
@@ -94,6 +95,20 @@ def add_messages(corpus: Corpus) -> None:
     batch = pa.RecordBatch.from_arrays([pa.array([[{"a": "a"}]], kind)], schema=schema)
     data = write_sealed_arrow(schema, [batch], {}, last=batch)
     _add(corpus, "dictionary-inside", data, "not-arrow", "a column that has a dictionary inside")
+
+
+def big_endian(data: bytes) -> bytes:
+    """The file, with a schema whose byte order, left out as little-endian, stands where its list of fields does."""
+    message = HEAD + 8 + struct.unpack_from("<I", data, HEAD + 8)[0]
+    place = message + _offset(data, message, 2)
+    schema = place + struct.unpack_from("<I", data, place)[0]
+    vtable = schema - struct.unpack_from("<i", data, schema)[0]
+    return patch(data, vtable + 4, struct.pack("<H", _offset(data, schema, 1)))
+
+
+def _offset(data: bytes, table: int, field: int) -> int:
+    vtable = table - struct.unpack_from("<i", data, table)[0]
+    return int(struct.unpack_from("<H", data, vtable + 4 + 2 * field)[0])
 
 
 def add_heads(corpus: Corpus) -> None:

@@ -9,8 +9,9 @@ import zstandard
 from second.features import COMPRESSED, Shard, columns, packed_batch
 from second.floats import bytes_of
 from second.frames import pack_frame
+from second.lz4_block import pack_lz4
 
-from .crafted import Frames, craft, raw_frame
+from .crafted import Frames, blocks_of, craft, raw_frame
 from .damage import patch
 from .entries import Corpus
 from .samples import features_name, one_block, two_rows
@@ -23,6 +24,7 @@ def add_invalid_blocks(corpus: Corpus) -> None:
     add_rows(corpus)
     add_nulls(corpus)
     add_frames(corpus)
+    add_lz4(corpus)
     add_contents(corpus)
 
 
@@ -33,6 +35,11 @@ def _add(corpus: Corpus, file: str, frames: Frames, code: str, why: str) -> None
 
 def add_rows(corpus: Corpus) -> None:
     plain = two_rows()
+    empty = blocks_of(plain)[0].slice(0, 0)
+    data = craft(plain, batches=[*blocks_of(plain), empty])
+    corpus.invalid(
+        "block-empty.arrow", features_name(plain), data, "bad-block", "a block without rows, and no compressor"
+    )
     for rows in (1, 3, 1 << 30):
         data = craft(plain, description=plain.describe(rows=rows))
         why = f"2 rows in all blocks, {rows} in the description"
@@ -102,6 +109,30 @@ def add_frames(corpus: Corpus) -> None:
         _add(corpus, file, [(2, data)], "bad-block", why)
 
 
+def add_lz4(corpus: Corpus) -> None:
+    shard = one_block("f32+lz4")
+    block = pack_lz4(CONTENT)[4:]
+    size = struct.pack("<I", len(CONTENT))
+    match = b"\xd4" + CONTENT[:13]
+    for file, data, why in (
+        ("none", b"\x19\0\0", "less than a size"),
+        ("claims-much", struct.pack("<I", 1 << 31) + block, "a claim of 2 GiB"),
+        ("claims-more", struct.pack("<I", len(CONTENT) + 1) + block, "a claim of a byte more than it has"),
+        ("claims-less", struct.pack("<I", len(CONTENT) - 1) + block, "a claim of a byte less than it has"),
+        ("cut-off", size + block[:-1], "literals that are cut off"),
+        ("offset-zero", size + match + b"\0\0\x40" + CONTENT[-4:], "a match 0 bytes back"),
+        ("offset-far", size + match + b"\x0e\0\x40" + CONTENT[-4:], "a match before the content"),
+        (
+            "match-long",
+            size + b"\xdf" + CONTENT[:13] + b"\x04\0\xff\0" + b"\x40" + CONTENT[-4:],
+            "a match beyond the content",
+        ),
+        ("flags-8", pack_lz4(b"\x08" + VALUES), "a flag that is none"),
+    ):
+        data = craft(shard, frames=[(2, data)])
+        corpus.invalid(f"block-lz4-{file}.arrow", features_name(shard), data, "bad-block", why)
+
+
 def add_contents(corpus: Corpus) -> None:
     bitmap = struct.pack("<3Q", 0b10, 0b11, 0b11)
     kept = VALUES[4:]
@@ -109,7 +140,7 @@ def add_contents(corpus: Corpus) -> None:
         ("flags-8", b"\x08" + VALUES, "a flag that is none"),
         ("short", CONTENT[:-1], "a byte less than its values take"),
         ("long", CONTENT + b"\0", "a byte more than its values take"),
-        ("empty", b"", "a content without flags"),
+        ("content-empty", b"", "a content without flags"),
         ("too-long", b"\0" + bytes(1000), "more than any flags could make of its rows"),
         ("classes", b"\x01" + VALUES, "flags that say classes, and no bytes of them"),
         ("bitmap", b"\x02" + bitmap + VALUES, "a value more than its bitmap says"),

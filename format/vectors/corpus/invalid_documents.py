@@ -44,6 +44,8 @@ def add_no_json(corpus: Corpus) -> None:
         ("list", b'[\n "format"', "a list that ends as an object"),
         ("nested", b'{\n "a": ' + b"[" * 5_000, "lists inside of lists, 5,000 of them, none closed"),
         ("no-utf8", b'{\n "format": 1,\n "kind": "hapistore",\n "later": "\xff"', "a string that is no UTF-8"),
+        ("deep", b'{\n "a": ' + b"[" * 64 + b"]" * 64, "65 objects and lists, one in another"),
+        ("twice", b'{\n "format": 1,\n "format": 1,\n "kind": "hapistore"', "a member that is there twice"),
         ("nan", b'{\n "format": 1,\n "kind": "hapistore",\n "later": NaN', "NaN, which RFC 8259 does not know"),
     ):
         corpus.invalid(f"marker-{file}.json", MARKER, seal_text(text), "bad-json", why)
@@ -80,6 +82,9 @@ def add_versions(corpus: Corpus) -> None:
         ("shards", {"shards": {}}, "shards is no list"),
         ("shard", {"shards": [IMAGES]}, "a shard is no object"),
         ("number", {"version": "7"}, "version is a string"),
+        ("number-large", {"version": 100_000_000}, "a number of nine digits"),
+        ("dataset", {"dataset": "../pets"}, "a dataset's name that is none"),
+        ("created-escape", {"created": "\x1b[2J"}, "a time that clears the screen"),
         ("created", {"created": 2026}, "created is a number"),
         ("images", {"shards": [{**shard, "images": "AB" * 32}]}, "a digest in upper case"),
         ("annotations", {"shards": [{**shard, "annotations": None}]}, "no annotations"),
@@ -87,6 +92,7 @@ def add_versions(corpus: Corpus) -> None:
         ("rows", {"shards": [{**shard, "rows": 0}]}, "a shard of no rows"),
         ("bytes", {"shards": [{**shard, "bytes": True}]}, "bytes is true"),
         ("quarantine", {"quarantine": "none", "quarantined": 1}, "a report of a name that is no digest"),
+        ("quarantine-null", {"quarantine": None}, "a report that is null"),
         ("quarantined", {"quarantine": OTHER}, "a report, but not of how many"),
     ):
         data = write_sealed_json(some_version(**changes))

@@ -39,7 +39,7 @@ def add_descriptions(corpus: Corpus) -> None:
         ("shape-negative", {"shape": [-3]}, "bad-field", "a negative side"),
         ("shape-true", {"shape": [3, True]}, "bad-field", "a side that is true"),
         ("codec", {"codec": "u3c"}, "unknown-codec", "a codec that is none"),
-        ("codec-compressor", {"codec": "f32+lz4"}, "unknown-codec", "a compressor that is none"),
+        ("codec-compressor", {"codec": "f32+gzip"}, "unknown-codec", "a compressor that is none"),
         ("codec-nothing", {"codec": "f32+"}, "unknown-codec", "a compressor without a name"),
         ("large", {"rows": 1, "shape": [LARGE, LARGE + 1]}, "too-large", "a little more than 64 GiB"),
         ("largest", {"rows": 2**63, "shape": [2**31 - 1] * 4}, "too-large", "more than 64 bits can count"),

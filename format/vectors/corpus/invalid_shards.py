@@ -73,7 +73,7 @@ def add_image_columns(corpus: Corpus) -> None:
         data = _images_file(changed.schema, [changed], describe(records))
         corpus.invalid(f"images-columns-{file}.arrow", name, data, "bad-images", why)
     data = reseal(_images_file(batch.schema, [batch], describe(records)).replace(b"orientation", b"orient\xfftion"))
-    corpus.invalid("images-columns-no-utf8.arrow", name, data, "bad-images", "a column whose name is no UTF-8")
+    corpus.invalid("images-columns-no-utf8.arrow", name, data, "not-arrow", "a column whose name is no UTF-8")
 
 
 def _add(corpus: Corpus, file: str, data: bytes, code: str, why: str) -> None:
@@ -116,7 +116,7 @@ def add_annotation_columns(corpus: Corpus) -> None:
     data = write_annotations(pa.schema([fields[i] for i in (1, 0, 2, 3)]), columns, [4])
     _add(corpus, "columns-swapped", data, "bad-annotations", "labels before keys")
     data = reseal(write_annotations(pa.schema(fields), columns, [4]).replace(b"dropped", b"drop\xffed"))
-    _add(corpus, "columns-no-utf8", data, "bad-annotations", "a column whose name is no UTF-8")
+    _add(corpus, "columns-no-utf8", data, "not-arrow", "a column whose name is no UTF-8")
     kind = pa.dictionary(pa.int8(), pa.string())
     schema = pa.schema([*fields, pa.field("camera", kind)], {ANNOTATIONS_ENTRY: spell({"format": 1, "rows": 4}, None)})
     arrays = [pa.array(columns[f.name], f.type) for f in fields]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import struct
 
-from second.features import CODECS, Shard, write_features
+import pyarrow as pa
+from second.features import CODECS, Shard, columns, write_features
 from second.floats import bytes_of
 from second.quantisers import WIDTHS
 
@@ -57,6 +58,14 @@ def add_edges(corpus: Corpus) -> None:
     _add(corpus, "f16-special", Shard("f16", [8], halves, [1]), "the largest, subnormals, ties to even")
     brains = bytes_of([(2 - 2**-7) * 2.0**127, 2.0**-133, 2.0**-134, -0.0, 1 + 2**-8, 1 + 3 * 2**-8, 2.0**-149])
     _add(corpus, "bf16-special", Shard("bf16", [7], brains, [1]), "the largest, subnormals, ties to even")
+    words = struct.pack("<8H", 0x7C00, 0xFC00, 0x7E00, 0xFE00, 0x03FF, 0x8001, 0x7BFF, 0)
+    shard = Shard("f16", [8], bytes(32), [1])
+    kind = columns("f16", [8]).field(0).type
+    stored = pa.Array.from_buffers(pa.float16(), 8, [None, pa.py_buffer(words)])
+    row = pa.ExtensionArray.from_storage(kind, pa.FixedSizeListArray.from_arrays(stored, 8))
+    data = craft(shard, batches=[pa.RecordBatch.from_arrays([row], schema=columns("f16", [8]))])
+    shows = "infinities and NaN, which no writer stores and readers decode"
+    corpus.valid("features-f16-infinite.arrow", features_name(shard), data, shows)
     for codec in ("u8c", "u4c+zstd"):
         constant = bytes_of([1.5, -3, 0, 1.5, 1e30, 0, 1.5, 7, 2.0**-149])
         shard = Shard(codec, [3], constant, [3], flags=2)
@@ -88,6 +97,14 @@ def add_descriptions(corpus: Corpus) -> None:
     data = craft(shard, frames=[(2, raw_frame(content))])
     corpus.valid(
         "features-raw-frame.arrow", features_name(shard), data, "a zstd frame of one raw block, channel by channel"
+    )
+    shard = one_block("f32+lz4")
+    # 13 bytes of literals, a match of 7 bytes that begins 4 back, and five literals, the least that may end a block.
+    content = b"\0" + struct.pack("<6f", 1, 2, 3, 3, 3, 0.5)
+    block = struct.pack("<I", 25) + b"\xd3" + content[:13] + b"\x04\x00" + b"\x50" + content[20:]
+    data = craft(shard, frames=[(2, block)])
+    corpus.valid(
+        "features-lz4-match.arrow", features_name(shard), data, "an LZ4 block with a match that overlaps itself"
     )
     shard = Shard("u8c", [2], bytes_of([0, 0, 10, 1]), [2])
     data = craft(shard, parameters=struct.pack("<2H2f", 0x4B80, 0, 2.0**25, -1.5))

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from .members import check_format, integer, parse_object
-from .refused import Refused, check
+from .refused import check
 from .sealed_arrow import read_sealed_arrow, write_sealed_arrow
 from .sealed_json import spell
 
@@ -42,10 +42,7 @@ def read_annotations(data: bytes, name: str) -> dict[str, list[Any]]:
 
 
 def _check_columns(schema: pa.Schema) -> None:
-    try:
-        names = schema.names
-    except UnicodeDecodeError:
-        raise Refused("bad-annotations", "a column whose name is no UTF-8") from None
+    names = schema.names
     check(names[:4] == NAMES, "bad-annotations", f"columns {names}")
     check(len(set(names)) == len(names), "bad-annotations", "two columns of one name")
     for field, kinds in zip(schema, TYPES, strict=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import xxhash
@@ -11,6 +12,7 @@ from .refused import Refused, check
 from .sealed_json import read_sealed_json
 
 LAYOUTS = ("arrow", "lmdb")
+NAME = re.compile("[a-z0-9][a-z0-9._-]{0,99}")  # of a dataset
 
 
 def read_marker(data: bytes) -> dict[str, Any]:
@@ -24,9 +26,11 @@ def read_version(data: bytes) -> dict[str, Any]:
     """A version of a dataset, its members checked."""
     version = read_sealed_json(data)
     check_format(version)
-    for name in ("dataset", "created"):
-        text(version, name)
-    integer(version, "version")
+    check(
+        NAME.fullmatch(text(version, "dataset")) is not None and ".." not in version["dataset"], "bad-field", "dataset"
+    )
+    check(text(version, "created").isprintable(), "bad-field", "created")
+    integer(version, "version", most=99_999_999)
     check(isinstance(version.get("shards"), list), "bad-field", "shards is no list")
     for shard in version["shards"]:
         check(isinstance(shard, dict), "bad-field", "a shard is no object")

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from .frames import pack_frame, unpack_frame
+from .lz4_block import pack_lz4, unpack_lz4
 from .members import check_format, digest, integer, parse_object, shape, text
 from .packing import Block, pack, plain, unpack, unplain
 from .quantisers import WIDTHS, Grid, fit, from_bits, parameter_bytes, read_parameters, to_bits
@@ -18,7 +19,7 @@ from .sealed_arrow import SealedArrow, read_sealed_arrow, write_sealed_arrow
 from .sealed_json import spell
 
 ENTRY = b"hapistore.features"
-CODECS = [name + end for name in WIDTHS for end in ("", "+zstd")]
+CODECS = [name + end for name in WIDTHS for end in ("", "+zstd", "+lz4")]
 LARGEST = 64 << 30  # bytes of float32
 COMPRESSED = pa.schema([pa.field("rows", pa.int32(), nullable=False), pa.field("block", pa.binary(), nullable=False)])
 STORED = {"f32": pa.float32(), "f16": pa.float16(), "bf16": pa.uint16(), "u8c": pa.uint8(), "u4c": pa.uint8()}
@@ -43,8 +44,10 @@ def read_features(data: bytes, recipe: str, codec: str, images: str) -> Features
     grid = Grid.of(description["shape"])
     check(file.schema.equals(columns(codec, description["shape"])), "bad-features", "columns of another codec")
     parameters = read_parameters(_raw_parameters(file, quantiser, grid), quantiser, grid)
-    read = _compressed_blocks if compressor else _plain_blocks
-    bits = read(file.blocks, description["rows"], grid, quantiser)
+    if compressor:
+        bits = _compressed_blocks(file.blocks, description["rows"], grid, quantiser, compressor)
+    else:
+        bits = _plain_blocks(file.blocks, description["rows"], grid, quantiser)
     said = file.notes.get("hapistore.provenance")
     provenance = None if said is None else parse_object(said, "bad-features")
     return Features(description, from_bits(bits, quantiser, grid, parameters), provenance)
@@ -84,6 +87,7 @@ def _raw_parameters(file: SealedArrow, quantiser: str, grid: Grid) -> bytes:
 
 def _plain_blocks(blocks: list[pa.RecordBatch], rows: int, grid: Grid, quantiser: str) -> list[int]:
     """Stored values of blocks of a tensor column, in C order."""
+    check(all(block.num_rows for block in blocks), "bad-block", "a block without rows")
     check(sum(block.num_rows for block in blocks) == rows, "bad-features", "blocks that do not add up")
     width = WIDTHS[quantiser]
     row_bytes = -(-grid.values * width // 8)
@@ -98,7 +102,9 @@ def _plain_blocks(blocks: list[pa.RecordBatch], rows: int, grid: Grid, quantiser
     return bits
 
 
-def _compressed_blocks(blocks: list[pa.RecordBatch], rows: int, grid: Grid, quantiser: str) -> list[int]:
+def _compressed_blocks(
+    blocks: list[pa.RecordBatch], rows: int, grid: Grid, quantiser: str, compressor: str
+) -> list[int]:
     """Stored values of blocks that are packed, in C order; nothing is unpacked before all rows are known."""
     check(all(block.num_rows == 1 for block in blocks), "bad-block", "a block that has not one row")
     check(not any(column.null_count for block in blocks for column in block), "bad-block", "nulls")
@@ -108,8 +114,12 @@ def _compressed_blocks(blocks: list[pa.RecordBatch], rows: int, grid: Grid, quan
     bits: list[int] = []
     for count, block in zip(counts, blocks, strict=True):
         size = Block(count, grid, WIDTHS[quantiser])
-        frame = block.column(1)[0].as_py()
-        bits += unpack(unpack_frame(frame, size.least, size.most, "bad-block"), size)
+        packed = block.column(1)[0].as_py()
+        if compressor == "lz4":
+            content = unpack_lz4(packed, size.least, size.most)
+        else:
+            content = unpack_frame(packed, size.least, size.most, "bad-block")
+        bits += unpack(content, size)
     return bits
 
 
@@ -153,9 +163,10 @@ def batch_of(shard: Shard, schema: pa.Schema, bits: list[int]) -> pa.RecordBatch
     """A block of stored values."""
     grid, width = Grid.of(shard.shape), WIDTHS[shard.quantiser]
     rows = len(bits) // grid.values
-    if shard.codec.endswith("+zstd"):
+    compressor = shard.codec.partition("+")[2]
+    if compressor:
         content = pack(bits, Block(rows, grid, width), shard.flags, classes_of(grid.channels))
-        return packed_batch(rows, pack_frame(content), schema)
+        return packed_batch(rows, pack_lz4(content) if compressor == "lz4" else pack_frame(content), schema)
     data = b"".join(plain(bits[row * grid.values :][: grid.values], width) for row in range(rows))
     kind = schema.field(0).type
     stored = pa.Array.from_buffers(kind.value_type, rows * math.prod(kind.shape), [None, pa.py_buffer(data)])

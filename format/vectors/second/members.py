@@ -9,6 +9,7 @@ from typing import Any
 from .refused import Refused, check
 
 LARGEST_JSON = 256 << 20  # bytes
+DEEPEST = 64  # objects and lists, one in another
 HEXADECIMAL = frozenset(string.digits + "abcdef")
 
 
@@ -16,11 +17,24 @@ def parse_object(data: bytes, code: str) -> dict[str, Any]:
     """A JSON object from UTF-8; what is none is refused with ``code``."""
     check(len(data) <= LARGEST_JSON, "too-large", f"a JSON object of {len(data)} bytes")
     try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise Refused(code, f"no JSON: {error}") from None
     check(isinstance(value, dict), code, "JSON, but no object")
+    check(_depth(value) <= DEEPEST, code, f"nested more than {DEEPEST} deep")
     return dict(value)
+
+
+def _depth(value: Any) -> int:
+    if not isinstance(value, (dict, list)):
+        return 0
+    return 1 + max((_depth(v) for v in (value.values() if isinstance(value, dict) else value)), default=0)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a member that is there twice")
+    return dict(pairs)
 
 
 def _no_constant(name: str) -> None:

@@ -18,11 +18,12 @@ CONTINUATION = b"\xff\xff\xff\xff"
 
 @dataclass(frozen=True)
 class Message:
-    """Where a message ends, what it is, and whether its body is compressed."""
+    """Where a message ends, what it is, and whether Arrow would unpack its body or swap its bytes."""
 
     end: int
     kind: int
     compressed: bool
+    big_endian: bool
 
 
 def message_at(data: bytes, at: int) -> Message:
@@ -35,13 +36,13 @@ def message_at(data: bytes, at: int) -> Message:
         kind = _field(data, table, 1, "<B")
         body = _field(data, table, 3, "<q")
         check(0 <= body <= len(data) - at - 8 - size, "not-arrow", f"a message body of {body} bytes")
-        compressed = False
-        if kind == RECORD_BATCH:
-            place = _place(data, table, 2)
-            compressed = bool(_place(data, place + _number("<I", data, place), 3))
+        place = _place(data, table, 2)
+        header = place + _number("<I", data, place) if place else 0
+        compressed = kind == RECORD_BATCH and bool(_place(data, header, 3))
+        big_endian = kind == SCHEMA and bool(_place(data, header, 0))
     except struct.error:
         raise Refused("not-arrow", "a message head that points outside of itself") from None
-    return Message(at + 8 + size + body, kind, compressed)
+    return Message(at + 8 + size + body, kind, compressed, big_endian)
 
 
 def _number(kind: str, data: bytes, at: int) -> int:
@@ -62,6 +63,12 @@ def _place(data: bytes, table: int, field: int) -> int:
 def _field(data: bytes, table: int, field: int, kind: str) -> int:
     place = _place(data, table, field)
     return _number(kind, data, place) if place else 0
+
+
+def names_in(field: pa.Field) -> list[str]:
+    """Of a column and all that is inside it; one that is no UTF-8 is a UnicodeDecodeError."""
+    kind = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+    return [field.name, *(name for i in range(kind.num_fields) for name in names_in(kind.field(i)))]
 
 
 def has_dictionary(kind: pa.DataType) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import xxhash
 
-from .messages import RECORD_BATCH, SCHEMA, has_dictionary, message_at
+from .messages import RECORD_BATCH, SCHEMA, has_dictionary, message_at, names_in
 from .refused import Refused, check
 from .sealed_json import BLANK, seal_of
 
@@ -70,8 +70,10 @@ def _read_messages(spans: list[bytes], tail: bytes) -> SealedArrow:
     check(spans[0].startswith(MAGIC), "not-arrow", "does not begin as an Arrow file")
     schema_message = message_at(spans[0], len(MAGIC))
     check(schema_message.kind == SCHEMA, "not-arrow", "no schema")
+    check(not schema_message.big_endian, "not-arrow", "big-endian data")
     head = spans[0][len(MAGIC) : schema_message.end]
     schema = pa.ipc.read_schema(pa.py_buffer(head))
+    check(all(names_in(field) for field in schema), "not-arrow", "names that are none")
     check(not any(has_dictionary(field.type) for field in schema), "not-arrow", "a dictionary")
     spans = [spans[0][schema_message.end :], *spans[1:]]
     blocks = [_read_batch(head, span, len(span))[0] for span in spans]
