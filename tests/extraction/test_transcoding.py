@@ -37,7 +37,7 @@ def test_a_codec_made_from_f32_is_that_of_an_extraction(store, prefix):
 
 def test_lossy_sources_must_be_named(store, prefix):
     hs.extract(store, "mixed", prefix, codecs=["f16"])
-    with pytest.raises(UsageError, match=r"no f32 or f32\+zstd features .*there is f16"):
+    with pytest.raises(UsageError, match=r"no f32 or f32\+zstd or f32\+lz4 features .*there is f16"):
         hs.transcode(store, "mixed", codecs=["u8c"])
     assert hs.transcode(store, "mixed", codecs=["u8c"], source="f16").transcoded > 0
     assert hs.open_view(store, "mixed", codec="u8c")
