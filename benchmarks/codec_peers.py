@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import blosc2
+import lz4.block
 import lz4.frame
 import numpy as np
 import pcodec
@@ -87,6 +88,10 @@ def _blosc(filter_: Any, typesize: int) -> tuple[_Compress, _Decompress]:
     return compress, blosc2.decompress2
 
 
+def _lz4_high(data: np.ndarray) -> bytes:
+    return bytes(lz4.block.compress(data.data, mode="high_compression", compression=9))
+
+
 def _npz() -> tuple[_Compress, _Decompress]:
     def compress(data: np.ndarray) -> bytes:
         file = io.BytesIO()
@@ -138,6 +143,7 @@ def peers(u8c_error: float) -> dict[str, Peer]:
         "f16's values, pcodec 8": _pcodec_halves_peer(),
         "u8c's codes, npz": _stored_peer("u8c", *_npz()),
         "u8c's codes, lz4": _stored_peer("u8c", *lz4_pair),
+        "u4c's blocks, lz4 high compression": _own_layout_peer("u4c", _lz4_high, lz4.block.decompress),
         "u8c's blocks, not compressed": _own_layout_peer("u8c", lambda data: data.tobytes(), bytes),
     }
     for name, size in (("f16", 2), ("bf16", 2), ("u8c", 1), ("u4c", 1)):

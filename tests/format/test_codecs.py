@@ -148,16 +148,12 @@ class TestU4cZstd(TestU4c):
     spec = "u4c+zstd"
 
 
-class TestU4cLz4(TestU4c):
-    spec = "u4c+lz4"
-
-
 def test_every_codec_is_tested():
     tested = {value.spec for value in globals().values() if isinstance(value, type) and hasattr(value, "spec")}
     assert tested == set(codec_names())
 
 
-@pytest.mark.parametrize("spec", ["", "u8", "u8c+", "u8c+zstd+zstd", "+zstd", "u8c+gzip", "U8C", "u8c zstd"])
+@pytest.mark.parametrize("spec", ["", "u8", "u8c+", "u8c+zstd+zstd", "+zstd", "u8c+gzip", "u4c+lz4", "U8C", "u8c zstd"])
 def test_an_unknown_codec_is_refused_and_the_known_ones_are_listed(spec):
     with pytest.raises(FormatError) as caught:
         get_codec(spec)

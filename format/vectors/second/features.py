@@ -19,7 +19,7 @@ from .sealed_arrow import SealedArrow, read_sealed_arrow, write_sealed_arrow
 from .sealed_json import spell
 
 ENTRY = b"hapistore.features"
-CODECS = [name + end for name in WIDTHS for end in ("", "+zstd", "+lz4")]
+CODECS = [name + end for name in WIDTHS for end in ("", "+zstd", "+lz4") if name + end != "u4c+lz4"]
 LARGEST = 64 << 30  # bytes of float32
 COMPRESSED = pa.schema([pa.field("rows", pa.int32(), nullable=False), pa.field("block", pa.binary(), nullable=False)])
 STORED = {"f32": pa.float32(), "f16": pa.float16(), "bf16": pa.uint16(), "u8c": pa.uint8(), "u4c": pa.uint8()}
