@@ -8,7 +8,8 @@
     ├── UsageError                 what was asked for cannot be done as asked; nothing was written
     ├── StoreError                 an object store failed
     │   ├── NotFound
-    │   └── AlreadyExists
+    │   ├── AlreadyExists
+    │   └── TransientError         it may succeed when tried again
     ├── ImageError                 encoded bytes that are no usable image
     ├── MissingFeatures            a view whose feature shards are not all extracted
     └── OutOfMemory                an executor could not hold its extraction batch
@@ -28,6 +29,7 @@ __all__ = [
     "NotFound",
     "OutOfMemory",
     "StoreError",
+    "TransientError",
     "UsageError",
 ]
 
@@ -46,6 +48,28 @@ class NotFound(StoreError):
 
 class AlreadyExists(StoreError):
     """Create-if-absent lost: the object is there already."""
+
+
+class TransientError(StoreError):
+    """What a store could not do for the moment, and may do when it is tried again.
+
+    Args:
+        cause: what went wrong; advice: what to check if it stays.
+        throttled: whether the store asked for fewer requests.
+        retry_after_s: how long it asked to wait, where it did.
+    """
+
+    def __init__(self, cause: str, advice: str, *, throttled: bool = False, retry_after_s: float | None = None) -> None:
+        super().__init__(f"{cause}; {advice}")
+        self.cause, self.advice = cause, advice
+        self.throttled, self.retry_after_s = throttled, retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_transient, (self.cause, self.advice, self.throttled, self.retry_after_s)
+
+
+def _rebuild_transient(cause: str, advice: str, throttled: bool, retry_after_s: float | None) -> TransientError:
+    return TransientError(cause, advice, throttled=throttled, retry_after_s=retry_after_s)
 
 
 class ImageError(HapistoreError):

@@ -1,6 +1,14 @@
 """What a store holds: datasets and their versions, recipes, views, and whether all of it is whole."""
 
-from .datasets import commit_version, dataset_names, latest_version, open_version, parse_dataset, resolve_version
+from .datasets import (
+    commit_version,
+    dataset_names,
+    latest_version,
+    open_version,
+    parse_dataset,
+    require_commits,
+    resolve_version,
+)
 from .images import StoredShard, open_image_shard, store_image_shard
 from .inventory import FeatureSummary, codec_sizes, dataset_features
 from .marker import ensure_marker, require_store
@@ -29,6 +37,7 @@ __all__ = [
     "open_view",
     "parse_dataset",
     "register_recipe",
+    "require_commits",
     "require_store",
     "resolve_version",
     "store_image_shard",

@@ -11,6 +11,7 @@ from hapistore_format.version import MAX_NUMBER, is_dataset_name
 from ..errors import AlreadyExists, NotFound, UsageError
 from ..stores import ObjectStore, exists
 from .names import DATASETS, parse_name, version_name
+from .reading import read_object
 
 
 def parse_dataset(text: str) -> tuple[str, int | None]:
@@ -37,7 +38,7 @@ def open_version(store: ObjectStore, dataset: str, number: int) -> DatasetVersio
         FormatError: its file is damaged or of a later format.
     """
     name = version_name(dataset, number)
-    version = DatasetVersion.parse(store.get(name), where=name)
+    version = read_object(store, name, DatasetVersion.parse)
     if (version.dataset, version.number) != (dataset, number):
         raise UsageError(f"{name} holds {version.label}: objects of the store were renamed; restore its name")
     return version
@@ -84,6 +85,20 @@ def dataset_names(store: ObjectStore) -> list[str]:
     """Names of all datasets, sorted."""
     names = {parsed.parts["dataset"] for info in store.list(DATASETS) if (parsed := parse_name(info.name))}
     return sorted(names)
+
+
+def require_commits(store: ObjectStore) -> None:
+    """Refuse to work for a version that could be lost: where several creators of one name can win.
+
+    Raises:
+        UsageError: this store is like that, and nobody has vouched for being the only writer.
+        StoreError: it cannot be reached.
+    """
+    if not store.capabilities.atomic_create:
+        raise UsageError(
+            f"{store.url} lets several writers create one object, so a version could be overwritten; if nothing else "
+            "writes to this store, say so with --single-writer (open_store(url, sole_writer=True))"
+        )
 
 
 def commit_version(

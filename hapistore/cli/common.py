@@ -34,29 +34,49 @@ class Bytes(click.ParamType):
             self.fail(str(error), param, context)
 
 
+_url_option = click.option(
+    "--store",
+    "store_url",
+    metavar="URL",
+    envvar="HAPISTORE_STORE",
+    default="./hapistore-data",
+    show_default=True,
+    show_envvar=True,
+    help="Where the data lives: a folder, or s3://bucket/prefix, gs://… or az://… (with ?endpoint=URL behind it).",
+)
+
+
 def store_option(function: _F) -> _F:
     """``--store URL``, handed to the verb as an opened store."""
 
-    @click.option(
-        "--store",
-        "store_url",
-        metavar="URL",
-        envvar="HAPISTORE_STORE",
-        default="./hapistore-data",
-        show_default=True,
-        show_envvar=True,
-        help="Where the data lives: a folder.",
-    )
+    @_url_option
     @functools.wraps(function)
     def with_store(*args: Any, store_url: str, **kwargs: Any) -> Any:
-        return function(*args, store=_open(store_url), **kwargs)
+        return function(*args, store=open_for(store_url), **kwargs)
 
     return with_store  # type: ignore[return-value]
 
 
-def _open(url: str) -> ObjectStore:
+def committing_store_option(function: _F) -> _F:
+    """The same for verbs that commit versions, with ``--single-writer``."""
+
+    @_url_option
+    @click.option(
+        "--single-writer",
+        is_flag=True,
+        help="Nothing else writes to this store: needed where it cannot create objects atomically.",
+    )
+    @functools.wraps(function)
+    def with_store(*args: Any, store_url: str, single_writer: bool, **kwargs: Any) -> Any:
+        return function(*args, store=open_for(store_url, sole_writer=single_writer), **kwargs)
+
+    return with_store  # type: ignore[return-value]
+
+
+def open_for(url: str, *, sole_writer: bool = False) -> ObjectStore:
+    """Open a store, or end with what is wrong with its URL."""
     try:
-        return open_store(url)
+        return open_store(url, sole_writer=sole_writer)
     except HapistoreError as error:
         fail(error)
     except OSError as error:

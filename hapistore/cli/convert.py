@@ -9,7 +9,7 @@ from hapistore_format import LAYOUTS
 from ..ingestion import convert
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
-from .common import json_option, print_json, reporting_errors, store_option
+from .common import committing_store_option, json_option, print_json, reporting_errors
 from .progress import ShowProgress
 
 
@@ -21,7 +21,7 @@ from .progress import ShowProgress
     required=True,
     help="arrow: sealed Arrow files, which stream. lmdb: LMDB files, memory-mapped by key.",
 )
-@store_option
+@committing_store_option
 @json_option
 @reporting_errors
 def command(store: ObjectStore, dataset: str, layout: str, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ..stores import ObjectStore
 from ..units import format_seconds
-from .common import json_option, print_json, reporting_errors, store_option
+from .common import committing_store_option, json_option, print_json, reporting_errors
 from .progress import ShowProgress
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("demo", short_help="Transfer learning on real photographs, start to finish.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the held-out fifth and of training.")
-@store_option
+@committing_store_option
 @json_option
 @reporting_errors
 def command(store: ObjectStore, seed: int, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from hapistore_format import LAYOUTS
 from ..ingestion import IngestOptions, IngestResult, ingest, open_source
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
-from .common import Bytes, json_option, print_json, reporting_errors, store_option
+from .common import Bytes, committing_store_option, json_option, print_json, reporting_errors
 from .progress import ShowProgress
 
 
@@ -43,7 +43,7 @@ from .progress import ShowProgress
     help="Manifest column with train, val or test.  [default: subset, if there is one]",
 )
 @click.option("--threads", type=click.IntRange(1), help="Images read and checked at once.  [default: cores, at most 8]")
-@store_option
+@committing_store_option
 @json_option
 @reporting_errors
 def command(

@@ -14,6 +14,7 @@ from ..catalog import (
     latest_version,
     open_image_shard,
     parse_dataset,
+    require_commits,
     require_store,
     resolve_version,
     store_image_shard,
@@ -65,6 +66,7 @@ def convert(
     if number is not None:
         raise UsageError(f"{dataset} names a version, which never changes; convert {name}")
     require_store(store)
+    require_commits(store)
     parent: DatasetVersion | None = resolve_version(store, name)
     converter = _Converter(store, layout)
     while True:

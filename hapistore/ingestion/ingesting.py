@@ -13,7 +13,7 @@ import pyarrow as pa
 from hapistore_format import LAYOUTS, DatasetVersion
 from hapistore_format.sealed_arrow import MARKER_TEXT
 
-from ..catalog import commit_version, ensure_marker, latest_version, parse_dataset
+from ..catalog import commit_version, ensure_marker, latest_version, parse_dataset, require_commits
 from ..errors import UsageError
 from ..stores import ObjectStore
 from .building import VersionBuild
@@ -101,6 +101,7 @@ def ingest(
         raise UsageError(f"{dataset} names a version, which never changes; ingest into {name}")
     listing = source.listing()
     _check_names(listing.annotations.schema)
+    require_commits(store)
     parent = latest_version(store, name)
     ensure_marker(store)
     while True:

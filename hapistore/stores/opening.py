@@ -8,15 +8,21 @@ from urllib.parse import unquote, urlsplit
 from ..errors import UsageError
 from .folder import FolderStore
 from .protocol import ObjectStore
+from .remote_options import SCHEMES
+from .retrying_store import RetryingStore
 
 DEFAULT_URL = "./hapistore-data"
 
 
-def open_store(url: str | os.PathLike[str] | None = None) -> ObjectStore:
+def open_store(url: str | os.PathLike[str] | None = None, *, sole_writer: bool = False) -> ObjectStore:
     """Open a store; nothing is read or written yet.
 
     Args:
-        url: a folder, as a path or ``file://`` URL. Default: ``$HAPISTORE_STORE``, else ``./hapistore-data``.
+        url: a folder, as a path or ``file://`` URL; or a bucket, as ``s3://bucket/prefix``, ``gs://bucket/prefix`` or
+            ``az://container/prefix``, with ``?endpoint=http://host:port&region=…&addressing=path`` behind it where
+            it is not the provider's own. Default: ``$HAPISTORE_STORE``, else ``./hapistore-data``.
+        sole_writer: that nobody else writes to a bucket whose store cannot create atomically; without it, versions
+            are not committed there.
 
     Raises:
         UsageError: the URL is of no kind that this version opens, or names a file.
@@ -27,4 +33,11 @@ def open_store(url: str | os.PathLike[str] | None = None) -> ObjectStore:
     parts = urlsplit(text)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return FolderStore(unquote(parts.path))
-    raise UsageError(f"store {text} has scheme {parts.scheme!r}; this version opens folders, as a path or file:///path")
+    if parts.scheme in SCHEMES:
+        from .remote import RemoteStore  # obstore takes a moment to load
+
+        return RetryingStore(RemoteStore(text), probe=True, sole_writer=sole_writer)
+    raise UsageError(
+        f"store {text} has scheme {parts.scheme!r}; there are folders, as a path or file:///path, and "
+        f"{', '.join(f'{scheme}://' for scheme in SCHEMES)}"
+    )

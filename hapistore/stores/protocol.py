@@ -40,7 +40,14 @@ class ObjectStore(Protocol):
     """
 
     url: str
-    capabilities: Capabilities
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store can promise.
+
+        Raises:
+            StoreError: it has to be found out, and the store cannot be reached.
+        """
 
     def get(self, name: str) -> memoryview:
         """The object's bytes, read-only.

@@ -1,0 +1,111 @@
+"""A real OpenStack Swift, the store that HAPI used: four servers and three rings, S3 through its proxy.
+
+Its create-if-absent lets several creators win, and its listings lag: what stores without these promises are like.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from processes import free_ports, is_listening, running
+
+ACCESS_KEY, SECRET_KEY = "test:tester", "testing"
+BUCKET = "hapistore-tests"
+_PROXY = "catch_errors gatekeeper healthcheck listing_formats s3api tempauth slo dlo proxy-server"
+
+
+@dataclass(frozen=True)
+class Swift:
+    """Where it listens, and the environment by which clients may write."""
+
+    endpoint: str
+    environment: dict[str, str]
+
+    def url(self, prefix: str) -> str:
+        return f"s3://{BUCKET}/{prefix}?endpoint={self.endpoint}&region=us-east-1"
+
+
+@contextlib.contextmanager
+def swift(folder: Path) -> Iterator[Swift]:
+    """A server with its data in ``folder``, and an empty bucket."""
+    ports = dict(zip(("account", "container", "object", "proxy"), free_ports(4), strict=True))
+    (folder / "devices" / "d1").mkdir(parents=True, exist_ok=True)
+    (folder / "swift.conf").write_text(
+        "[swift-hash]\nswift_hash_path_suffix = tests\nswift_hash_path_prefix = tests\n"
+        "[storage-policy:0]\nname = default\ndefault = yes\n"
+    )
+    for kind in ("account", "container", "object"):
+        _make_ring(folder, kind, ports[kind])
+        (folder / f"{kind}.conf").write_text(
+            _defaults(folder, ports[kind])
+            + f"[pipeline:main]\npipeline = {kind}-server\n[app:{kind}-server]\nuse = egg:swift#{kind}\n"
+        )
+    (folder / "proxy.conf").write_text(_defaults(folder, ports["proxy"]) + _proxy())
+    with contextlib.ExitStack() as servers:
+        for kind, port in ports.items():
+            command = [_tool(f"swift-{kind}-server"), folder / f"{kind}.conf", "--verbose"]
+            servers.enter_context(running(command, folder / f"{kind}.log", lambda port=port: is_listening(port)))
+        endpoint = f"http://127.0.0.1:{ports['proxy']}"
+        _make_bucket(endpoint)
+        yield Swift(endpoint, {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY})
+
+
+def _tool(name: str) -> Path:
+    return Path(sys.executable).parent / name
+
+
+def _defaults(folder: Path, port: int) -> str:
+    return (
+        f"[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = {port}\nworkers = 1\nuser = {getpass.getuser()}\n"
+        f"swift_dir = {folder}\ndevices = {folder / 'devices'}\nmount_check = false\nlog_level = WARNING\n"
+    )
+
+
+def _proxy() -> str:
+    filters = [name for name in _PROXY.split() if name != "proxy-server"]
+    sections = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n{_MORE.get(name, '')}" for name in filters)
+    return (
+        f"[pipeline:main]\npipeline = {_PROXY}\n[app:proxy-server]\nuse = egg:swift#proxy\n"
+        f"account_autocreate = true\n{sections}"
+    )
+
+
+_MORE = {"tempauth": "user_test_tester = testing .admin\n", "s3api": "location = us-east-1\n"}
+
+
+def _make_ring(folder: Path, kind: str, port: int) -> None:
+    builder = folder / f"{kind}.builder"
+    steps = (
+        ["create", "4", "1", "0"],
+        ["add", "--region", "1", "--zone", "1", "--ip", "127.0.0.1", "--port", port, "--device", "d1", "--weight", "1"],
+        ["rebalance"],
+    )
+    for step in steps:
+        command = [str(part) for part in (_tool("swift-ring-builder"), builder, *step)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode not in (0, 1):  # 1: a warning, as of a ring with one device
+            raise RuntimeError(f"swift-ring-builder {step[0]} failed: {done.stdout}{done.stderr}")
+
+
+def _make_bucket(endpoint: str) -> None:
+    import obstore
+    from obstore.store import S3Store
+
+    store = S3Store(
+        BUCKET, endpoint=endpoint, access_key_id=ACCESS_KEY, secret_access_key=SECRET_KEY, region="us-east-1",
+        virtual_hosted_style_request=False, client_options={"allow_http": True},
+    )  # fmt: skip
+    signed = obstore.sign(store, "PUT", "", timedelta(minutes=1))
+    try:
+        urllib.request.urlopen(urllib.request.Request(signed, method="PUT"), timeout=30)
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(f"the bucket cannot be made: {error.code} {error.read()[:300]!r}") from error

@@ -1,0 +1,49 @@
+"""Real object stores on loopback, started once for all tests of this folder."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SERVERS = Path(__file__).resolve().parents[1] / "servers"
+
+
+def _run(module: str, folder: Path) -> Iterator[object]:
+    """A running server, with the environment set for its clients."""
+    sys.path.insert(0, str(SERVERS))
+    try:
+        start = getattr(importlib.import_module(module), module)
+    finally:
+        sys.path.remove(str(SERVERS))
+    with start(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server(tmp_path_factory) -> Iterator[object]:
+    yield from _run("seaweedfs", tmp_path_factory.mktemp("seaweedfs"))
+
+
+@pytest.fixture(scope="session")
+def swift_server(tmp_path_factory) -> Iterator[object]:
+    yield from _run("swift", tmp_path_factory.mktemp("swift"))
+
+
+@pytest.fixture
+def seaweedfs(seaweedfs_server, monkeypatch) -> object:
+    """SeaweedFS, with credentials in the environment."""
+    for name, value in seaweedfs_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return seaweedfs_server
+
+
+@pytest.fixture
+def swift(swift_server, monkeypatch) -> object:
+    """OpenStack Swift, with credentials in the environment."""
+    for name, value in swift_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return swift_server
