@@ -15,6 +15,7 @@ from hapistore_format.codecs.axes import ChannelAxes
 from ..errors import UsageError
 from ..stores import ObjectStore, exists
 from .names import features_name
+from .reading import read_object
 
 AUTO = "auto"
 DEFAULT_MAX_ERROR = 0.002
@@ -86,7 +87,7 @@ def find_choice(store: ObjectStore, recipe: Recipe, shard: ShardRef, max_error: 
         name = features_name(recipe.digest, codec, shard.images)
         if exists(store, name):
             choice = CodecChoice(codec=codec, max_error=max_error)
-            if FeatureShardReader(store.get(name), where=name).provenance.get(AUTO) == choice.provenance[AUTO]:
+            if read_object(store, name, FeatureShardReader).provenance.get(AUTO) == choice.provenance[AUTO]:
                 return choice
     return None
 

@@ -23,6 +23,7 @@ from hapistore_format import (
 from ..errors import HapistoreError
 from ..stores import ObjectStore, ensure, exists
 from .names import features_name
+from .reading import read_object
 
 LOSSLESS = tuple(codec for codec in codec_names() if get_codec(codec).quantiser.lossless)
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class FeatureTask:
         """
         if self.source is None:
             raise ValueError("there is no feature shard to read")
-        return FeatureShardReader(store.get(self.source), where=self.source).features()
+        return read_object(store, self.source, FeatureShardReader).features()
 
 
 def list_tasks(

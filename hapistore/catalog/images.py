@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from hapistore_format import (
@@ -20,6 +21,7 @@ from hapistore_format import (
 from ..errors import NotFound
 from ..stores import ObjectStore, ensure
 from .names import images_name, seal_name
+from .reading import read_object
 
 
 class StoredShard(NamedTuple):
@@ -46,13 +48,31 @@ def open_images(store: ObjectStore, digest: str, layout: str) -> ImageShard:
     reader: ImageShard
     if layout == "lmdb":
         beside = seal_name(digest)
-        seal = FileSeal.parse(store.get(beside), where=beside)
-        reader = LmdbImageShard(store.local_path(name) or store.get(name), seal, where=name)
+        seal = read_object(store, beside, FileSeal.parse)
+        path = store.local_path(name)
+        open_bytes = partial(LmdbImageShard, seal=seal)
+        reader = open_bytes(path, where=name) if path else read_object(store, name, open_bytes)
     else:
-        reader = ImageShardReader(store.get(name), where=name)
+        reader = read_object(store, name, ImageShardReader)
     if reader.digest != digest:
         raise DamagedError("bad-name", f"it holds image shard {reader.digest[:12]}", where=name)
     return reader
+
+
+def check_image_bytes(store: ObjectStore, digest: str, layout: str, data: memoryview) -> None:
+    """Check the bytes of an image shard's file that were read.
+
+    Raises:
+        FormatError: they are not as they were written.
+    """
+    name = images_name(digest, layout)
+    if layout == "lmdb":
+        read_object(store, seal_name(digest), FileSeal.parse).check(data, where=name)
+        return
+    reader = ImageShardReader(data, where=name)
+    reader.check_digests()
+    if reader.digest != digest:
+        raise DamagedError("bad-name", f"it holds image shard {reader.digest[:12]}", where=name)
 
 
 def store_image_shard(store: ObjectStore, records: Sequence[ImageRecord], layout: str) -> StoredShard:

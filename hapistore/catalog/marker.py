@@ -8,6 +8,7 @@ from hapistore_format.sealed_json import check_format, take
 from ..errors import AlreadyExists, NotFound, UsageError
 from ..stores import ObjectStore
 from .names import MARKER
+from .reading import read_object
 
 _KIND = "hapistore"
 
@@ -32,22 +33,21 @@ def require_store(store: ObjectStore) -> None:
         FormatError: it is of a later format, or its marker is damaged.
     """
     try:
-        data = store.get(MARKER)
+        read_object(store, MARKER, read_marker)
     except NotFound:
         raise UsageError(
             f"there is no hapistore store at {store.url}; "
             "create one with `hapistore ingest DATASET SOURCE`, or name another with --store"
         ) from None
-    read_marker(data)
 
 
-def read_marker(data: bytes | memoryview) -> None:
+def read_marker(data: bytes | memoryview, *, where: str) -> None:
     """Check a marker.
 
     Raises:
         FormatError: it is damaged, of a later format, or of something else.
     """
-    value = read_sealed_json(data, where=MARKER)
-    check_format(value, FORMAT_VERSION, where=MARKER)
-    if take(value, "kind", str, where=MARKER) != _KIND:
-        raise FormatError("bad-field", f"it marks a {value['kind']!r:.80}, expected a {_KIND}", where=MARKER)
+    value = read_sealed_json(data, where=where)
+    check_format(value, FORMAT_VERSION, where=where)
+    if take(value, "kind", str, where=where) != _KIND:
+        raise FormatError("bad-field", f"it marks a {value['kind']!r:.80}, expected a {_KIND}", where=where)

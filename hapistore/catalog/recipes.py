@@ -7,6 +7,7 @@ from hapistore_format import Recipe
 from ..errors import UsageError
 from ..stores import ObjectStore, ensure
 from .names import parse_name, recipe_name, weights_name
+from .reading import read_object
 
 
 def register_recipe(store: ObjectStore, recipe: Recipe, weights: bytes) -> None:
@@ -23,7 +24,7 @@ def load_recipe(store: ObjectStore, digest: str) -> Recipe:
         FormatError: its file is damaged or of a later format.
     """
     name = recipe_name(digest)
-    recipe = Recipe.parse(store.get(name), where=name)
+    recipe = read_object(store, name, Recipe.parse)
     recipe.check_name(digest, where=name)
     return recipe
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from hapistore_format import (
     AnnotationShard,
@@ -22,7 +23,7 @@ from hapistore_format.errors import DamagedError
 
 from ..errors import AlreadyExists, NotFound, StoreError
 from ..stores import ObjectStore
-from .images import open_images
+from .images import check_image_bytes, open_images
 from .marker import read_marker
 from .names import (
     MARKER,
@@ -34,6 +35,7 @@ from .names import (
     seal_name,
     weights_name,
 )
+from .reading import read_object
 
 SET_ASIDE = "damaged/"
 _MADE_AGAIN = ("images", "seal", "features", "recipe", "weights")
@@ -123,10 +125,31 @@ def _check(store: ObjectStore, name: str) -> Damage | str | None:
     try:
         if parsed.kind == "images":
             return _check_images(store, name, parsed)
-        _CHECKS[parsed.kind](store.get(name), name, parsed)
+        read_object(store, name, partial(_CHECKS[parsed.kind], parsed))
     except (FormatError, StoreError) as error:
         return _damage(name, error)
     return None
+
+
+def read_verified(store: ObjectStore, name: str) -> memoryview:
+    """An object's bytes, checked as ``verify_store`` checks them.
+
+    Raises:
+        NotFound: there is none.
+        FormatError: it is damaged.
+    """
+    parsed = parse_name(name)
+    if parsed is None:
+        raise ValueError(f"{name} is no object of hapistore's")
+
+    def parse(data: memoryview, /, *, where: str) -> memoryview:
+        if parsed.kind == "images":
+            check_image_bytes(store, parsed.parts["digest"], parsed.parts["layout"], data)
+        else:
+            _CHECKS[parsed.kind](parsed, data, where=where)
+        return data
+
+    return read_object(store, name, parse)
 
 
 def _damage(name: str, error: FormatError | StoreError) -> Damage:
@@ -135,29 +158,29 @@ def _damage(name: str, error: FormatError | StoreError) -> Damage:
     return Damage(name=name, code="unreadable", detail=str(error))
 
 
-def _check_marker(data: memoryview, name: str, parsed: ParsedName) -> None:
-    read_marker(data)
+def _check_marker(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    read_marker(data, where=where)
 
 
-def _check_version(data: memoryview, name: str, parsed: ParsedName) -> None:
-    version = DatasetVersion.parse(data, where=name)
+def _check_version(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    version = DatasetVersion.parse(data, where=where)
     if (version.dataset, version.number) != (parsed.parts["dataset"], int(parsed.parts["number"])):
-        raise DamagedError("bad-name", f"it holds {version.label}", where=name)
+        raise DamagedError("bad-name", f"it holds {version.label}", where=where)
 
 
-def _check_named_by_bytes(data: memoryview, name: str, parsed: ParsedName) -> None:
+def _check_named_by_bytes(parsed: ParsedName, data: memoryview, *, where: str) -> None:
     if file_digest(data) != parsed.parts["digest"]:
-        raise DamagedError("bad-digest", "its bytes are not those it is named by", where=name)
+        raise DamagedError("bad-digest", "its bytes are not those it is named by", where=where)
 
 
-def _check_quarantine(data: memoryview, name: str, parsed: ParsedName) -> None:
-    _check_named_by_bytes(data, name, parsed)
-    read_sealed_json(data, where=name)
+def _check_quarantine(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    _check_named_by_bytes(parsed, data, where=where)
+    read_sealed_json(data, where=where)
 
 
-def _check_annotations(data: memoryview, name: str, parsed: ParsedName) -> None:
-    _check_named_by_bytes(data, name, parsed)
-    AnnotationShard(data, where=name)
+def _check_annotations(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    _check_named_by_bytes(parsed, data, where=where)
+    AnnotationShard(data, where=where)
 
 
 def _check_images(store: ObjectStore, name: str, parsed: ParsedName) -> Damage | None:
@@ -175,29 +198,29 @@ def _check_images(store: ObjectStore, name: str, parsed: ParsedName) -> Damage |
     return None
 
 
-def _check_seal(data: memoryview, name: str, parsed: ParsedName) -> None:
-    seal = FileSeal.parse(data, where=name)
+def _check_seal(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    seal = FileSeal.parse(data, where=where)
     if seal.images != parsed.parts["digest"]:
-        raise DamagedError("bad-name", f"it is the seal of image shard {seal.images[:12]}", where=name)
+        raise DamagedError("bad-name", f"it is the seal of image shard {seal.images[:12]}", where=where)
 
 
-def _check_recipe(data: memoryview, name: str, parsed: ParsedName) -> None:
-    Recipe.parse(data, where=name).check_name(parsed.parts["digest"], where=name)
+def _check_recipe(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    Recipe.parse(data, where=where).check_name(parsed.parts["digest"], where=where)
 
 
-def _check_weights(data: memoryview, name: str, parsed: ParsedName) -> None:
-    read_weights(data, parsed.parts["digest"], where=name)
+def _check_weights(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    read_weights(data, parsed.parts["digest"], where=where)
 
 
-def _check_features(data: memoryview, name: str, parsed: ParsedName) -> None:
-    reader = FeatureShardReader(data, where=name)
+def _check_features(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    reader = FeatureShardReader(data, where=where)
     header = reader.header
     if (header.recipe, header.codec, header.images) != tuple(parsed.parts[k] for k in ("recipe", "codec", "images")):
-        raise DamagedError("bad-name", "it holds the features of another shard, recipe or codec", where=name)
+        raise DamagedError("bad-name", "it holds the features of another shard, recipe or codec", where=where)
     reader.stored()
 
 
-_CHECKS: dict[str, Callable[[memoryview, str, ParsedName], None]] = {
+_CHECKS: dict[str, Callable[..., None]] = {
     "marker": _check_marker,
     "version": _check_version,
     "quarantine": _check_quarantine,
@@ -216,7 +239,7 @@ def _missing(store: ObjectStore, present: set[str], report: VerifyReport) -> Ite
     for name in sorted(present - broken):
         parsed = parse_name(name)
         if parsed and parsed.kind == "version":
-            version = DatasetVersion.parse(store.get(name), where=name)
+            version = read_object(store, name, DatasetVersion.parse)
             for shard in version.shards:
                 for part in images_names(shard.images, shard.layout):
                     wanted.setdefault(part, version.label)
@@ -224,7 +247,7 @@ def _missing(store: ObjectStore, present: set[str], report: VerifyReport) -> Ite
             if version.quarantine:
                 wanted.setdefault(quarantine_name(version.dataset, version.quarantine), version.label)
         elif parsed and parsed.kind == "recipe":
-            recipe = Recipe.parse(store.get(name), where=name)
+            recipe = read_object(store, name, Recipe.parse)
             wanted.setdefault(weights_name(recipe.weights), f"recipe {recipe.digest[:12]}")
     for name, by in wanted.items():
         if name not in present | broken:

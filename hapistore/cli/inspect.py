@@ -11,6 +11,7 @@ from hapistore_format import AnnotationShard, DatasetVersion
 
 from ..catalog import dataset_features, require_store, resolve_version
 from ..catalog.names import annotations_name
+from ..catalog.reading import read_object
 from ..ingestion import load_quarantine
 from ..stores import ObjectStore
 from ..units import format_bytes
@@ -46,7 +47,7 @@ def _inspect(store: ObjectStore, version: DatasetVersion) -> dict[str, Any]:
     live = 0
     for shard in version.shards:
         name = annotations_name(shard.annotations)
-        annotations = AnnotationShard(store.get(name), where=name)
+        annotations = read_object(store, name, AnnotationShard)
         live += annotations.live_rows
         columns |= annotations.columns()
         for row in annotations.table.select(["label", "subset", "dropped"]).to_pylist():

@@ -17,6 +17,7 @@ from hapistore_format import (
 
 from ..catalog import open_image_shard, store_image_shard
 from ..catalog.names import annotations_name, images_names
+from ..catalog.reading import read_object
 from ..errors import HapistoreError, NotFound, UsageError
 from ..stores import ObjectStore
 
@@ -57,7 +58,7 @@ class Merge:
 
     def _load(self, number: int, shard: ShardRef) -> None:
         name = annotations_name(shard.annotations)
-        table = AnnotationShard(self._store.get(name), where=name).table
+        table = read_object(self._store, name, AnnotationShard).table
         self._tables.append(table)
         self._rows.append(table.to_pylist())
         digests: list[bytes | None]

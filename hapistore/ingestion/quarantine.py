@@ -10,6 +10,7 @@ from hapistore_format import DatasetVersion, FormatError, file_digest, read_seal
 from hapistore_format.sealed_json import take
 
 from ..catalog.names import quarantine_name
+from ..catalog.reading import read_object
 from ..stores import ObjectStore, ensure
 
 
@@ -39,7 +40,7 @@ def load_quarantine(store: ObjectStore, version: DatasetVersion) -> list[Quarant
     if version.quarantine is None:
         return []
     name = quarantine_name(version.dataset, version.quarantine)
-    images = take(read_sealed_json(store.get(name), where=name), "images", list, where=name)
+    images = take(read_object(store, name, read_sealed_json), "images", list, where=name)
     return [_parse(image, name) for image in images]
 
 

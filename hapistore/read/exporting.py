@@ -17,6 +17,7 @@ from hapistore_format import SUBSETS, AnnotationShard
 
 from ..catalog import View
 from ..catalog.names import annotations_name
+from ..catalog.reading import read_object
 from ..errors import UsageError
 from .shards import OpenShards
 
@@ -76,7 +77,7 @@ def export_view(
 def _live(view: View, number: int, subset: str | None) -> tuple[pa.Table, np.ndarray]:
     """Annotations of one shard's chosen rows, and the numbers of those rows within the shard."""
     name = annotations_name(view.version.shards[number].annotations)
-    table = AnnotationShard(view.store.get(name), where=name).table
+    table = read_object(view.store, name, AnnotationShard).table
     kept = ~table["dropped"].to_numpy(zero_copy_only=False)
     if subset is not None:
         kept &= np.array([value == subset for value in table["subset"].to_pylist()])

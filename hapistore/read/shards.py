@@ -12,6 +12,7 @@ import numpy as np
 from hapistore_format import FeatureShardReader
 
 from ..catalog import View
+from ..catalog.reading import read_object
 from ..errors import HapistoreError
 from ..units import format_bytes
 
@@ -48,7 +49,7 @@ class OpenShards:
 
     def _read(self, number: int) -> Opened:
         name = self._names[number]
-        reader = FeatureShardReader(self._view.store.get(name), where=name)
+        reader = read_object(self._view.store, name, FeatureShardReader)
         shard = self._view.version.shards[number]
         header = reader.header
         expected = (self._view.recipe.digest, self._view.codec, shard.images, shard.rows, self._view.shape)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from hapistore_format import SUBSETS, AnnotationShard, DatasetVersion
 
 from ..catalog.names import annotations_name
+from ..catalog.reading import read_object
 from ..errors import UsageError
 from ..stores import ObjectStore
 
@@ -72,7 +73,7 @@ def _load(store: ObjectStore, version: DatasetVersion, column: str | None) -> pa
     tables = []
     for shard in version.shards:
         name = annotations_name(shard.annotations)
-        table = AnnotationShard(store.get(name), where=name).table
+        table = read_object(store, name, AnnotationShard).table
         if table.num_rows != shard.rows:
             raise UsageError(f"{name} has {table.num_rows} rows, its image shard {shard.rows}; run `hapistore verify`")
         tables.append(table)

@@ -170,7 +170,7 @@ class TestAFaultWouldBeSeen:
     # Versions and recipes are read a second time, for what they need.
     @pytest.mark.parametrize("kind", sorted(set(verifying._CHECKS) - {"seal", "version", "recipe"}))
     def test_of_verification(self, store, bits, kind, monkeypatch):
-        monkeypatch.setitem(verifying._CHECKS, kind, lambda data, name, parsed: None)
+        monkeypatch.setitem(verifying._CHECKS, kind, lambda parsed, data, *, where: None)
         with flipped(store, bits):
             missed = unnamed(store, bits)
         assert missed and {parse_name(name).kind for name in missed} == {kind}
