@@ -34,9 +34,10 @@ def open_store(url: str | os.PathLike[str] | None = None, *, sole_writer: bool =
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return FolderStore(unquote(parts.path))
     if parts.scheme in SCHEMES:
-        from .remote import RemoteStore  # obstore takes a moment to load
+        from .known_servers import find_capabilities  # obstore takes a moment to load
+        from .remote import RemoteStore
 
-        return RetryingStore(RemoteStore(text), probe=True, sole_writer=sole_writer)
+        return RetryingStore(RemoteStore(text), find_capabilities=find_capabilities, sole_writer=sole_writer)
     raise UsageError(
         f"store {text} has scheme {parts.scheme!r}; there are folders, as a path or file:///path, and "
         f"{', '.join(f'{scheme}://' for scheme in SCHEMES)}"

@@ -18,6 +18,7 @@ from .ranges import merge_ranges
 from .remote_errors import translate
 from .remote_options import RemoteOptions, RemoteUrl, client_options
 from .retry_after import ask_retry_after_s
+from .signed_head import Head, ask_head
 
 _Out = TypeVar("_Out")
 _CLASSES: dict[str, Callable[..., Any]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
@@ -38,7 +39,7 @@ class RemoteStore:
     """
 
     capabilities = Capabilities(atomic_create=True, consistent_list=True)
-    """As the three providers promise it. Other servers with their interfaces may not: see ``probing``."""
+    """As the three providers promise it. Other servers with their interfaces may not: see ``known_servers``."""
 
     def __init__(self, url: str, options: RemoteOptions | None = None) -> None:
         self._parsed = RemoteUrl.parse(url)
@@ -111,6 +112,10 @@ class RemoteStore:
     def local_path(self, name: str) -> Path | None:
         check_name(name)
         return None
+
+    def ask_head(self, *, timeout_s: float) -> Head | None:
+        """What the server says of itself, in its answer for an object that may be there or not."""
+        return ask_head(self._client, "hapistore.json", timeout_s=timeout_s)
 
     def put(self, name: str, data: bytes | memoryview) -> None:
         check_name(name)

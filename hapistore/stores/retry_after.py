@@ -1,38 +1,22 @@
-"""How long a store that refuses a request asks to wait: RFC 9110, section 10.2.3.
-
-obstore hands on no headers of errors, so the store is asked once more, by a signed HEAD for the same object.
-"""
+"""How long a store that refuses a request asks to wait: RFC 9110, section 10.2.3."""
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import obstore
-from obstore.exceptions import BaseError
+from .signed_head import ask_head
 
 _LONGEST_S = 300.0
-_SIGNED_FOR = timedelta(minutes=5)
 
 
 def ask_retry_after_s(client: Any, name: str, *, timeout_s: float) -> float | None:
-    """Seconds that the store asks to wait; 0 where it answers again, None where it says nothing.
-
-    Args:
-        client: an obstore store that can sign.
-    """
-    try:
-        url = obstore.sign(client, "HEAD", name, _SIGNED_FOR)
-        request = urllib.request.Request(url, method="HEAD")
-        with urllib.request.urlopen(request, timeout=timeout_s):
-            return 0.0
-    except urllib.error.HTTPError as error:
-        return parse_retry_after(error.headers.get("Retry-After"))
-    except (BaseError, OSError, ValueError):  # no answer is an answer: the usual wait
+    """Seconds that the store asks to wait, asked once more; 0 where it answers again, None where it says nothing."""
+    head = ask_head(client, name, timeout_s=timeout_s)
+    if head is None:
         return None
+    return 0.0 if head.status < 300 else parse_retry_after(head.headers.get("Retry-After"))
 
 
 def parse_retry_after(value: str | None) -> float | None:

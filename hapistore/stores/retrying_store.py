@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import AlreadyExists, NotFound
-from .probing import probe_capabilities
 from .protocol import Capabilities, ObjectInfo, ObjectStore
 from .retrying import Retrier, RetryOptions
 
 _Out = TypeVar("_Out")
+FindCapabilities = Callable[[ObjectStore], Capabilities]
 
 
 class RetryingStore:
@@ -23,16 +23,22 @@ class RetryingStore:
     it wanted to make (the same bytes), or nothing where it wanted nothing, has succeeded.
 
     Args:
-        probe: whether to find out what the store keeps, by trying, instead of taking its word.
+        find_capabilities: finds out what this store keeps, instead of taking the inner one's word; a function of a
+            module, so that it pickles.
         sole_writer: whether the user vouches that nobody else writes, so that creating need not be atomic.
     """
 
     def __init__(
-        self, inner: ObjectStore, options: RetryOptions | None = None, *, probe: bool = False, sole_writer: bool = False
+        self,
+        inner: ObjectStore,
+        options: RetryOptions | None = None,
+        *,
+        find_capabilities: FindCapabilities | None = None,
+        sole_writer: bool = False,
     ) -> None:
         self.inner = inner
         self.options = options or RetryOptions()
-        self.probe, self.sole_writer = probe, sole_writer
+        self.find_capabilities, self.sole_writer = find_capabilities, sole_writer
         self.url = inner.url
         self._retrier = Retrier(self.options)
         self._capabilities: Capabilities | None = None
@@ -41,12 +47,13 @@ class RetryingStore:
         return f"RetryingStore({self.inner!r})"
 
     def __reduce__(self) -> tuple[Callable[..., RetryingStore], tuple[ObjectStore, RetryOptions]]:
-        return partial(RetryingStore, probe=self.probe, sole_writer=self.sole_writer), (self.inner, self.options)
+        rebuild = partial(RetryingStore, find_capabilities=self.find_capabilities, sole_writer=self.sole_writer)
+        return rebuild, (self.inner, self.options)
 
     @property
     def capabilities(self) -> Capabilities:
         if self._capabilities is None:
-            found = probe_capabilities(self) if self.probe else self.inner.capabilities
+            found = self.find_capabilities(self) if self.find_capabilities else self.inner.capabilities
             self._capabilities = replace(found, atomic_create=True) if self.sole_writer else found
         return self._capabilities
 

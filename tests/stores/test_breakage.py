@@ -13,6 +13,7 @@ import pytest
 import hapistore as hs
 from hapistore.errors import StoreError
 from hapistore.stores import FolderStore, open_store
+from hapistore.stores.known_servers import find_capabilities
 from hapistore.stores.remote import RemoteStore
 from hapistore.stores.remote_options import RemoteOptions
 from hapistore.stores.retrying import RetryOptions
@@ -88,7 +89,11 @@ def proxy(seaweedfs):
 
 def through(proxy, prefix: str, retry: RetryOptions) -> RetryingStore:
     url = f"s3://hapistore-tests/{prefix}?endpoint={proxy.endpoint}&region=us-east-1"
-    return RetryingStore(RemoteStore(url, RemoteOptions(connect_timeout_s=2, stall_timeout_s=1)), retry, probe=True)
+    return RetryingStore(
+        RemoteStore(url, RemoteOptions(connect_timeout_s=2, stall_timeout_s=1)),
+        retry,
+        find_capabilities=find_capabilities,
+    )
 
 
 def test_a_fifth_of_the_requests_fail_on_the_wire(seaweedfs, proxy, table, prefix, undisturbed):

@@ -25,6 +25,8 @@ class TestMemoryStore(StoreContract):
 
 
 class TestSeaweedFS(StoreContract):
+    races = 4
+
     @pytest.fixture
     def store(self, seaweedfs):
         return open_store(seaweedfs.url(f"contract/{uuid.uuid4().hex}"))

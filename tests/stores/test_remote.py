@@ -6,14 +6,17 @@ import pickle
 import subprocess
 import sys
 import uuid
+from email.message import Message
 
 import pytest
 
 from hapistore.errors import NotFound, StoreError, TransientError, UsageError
 from hapistore.stores import open_store
+from hapistore.stores.known_servers import _known
 from hapistore.stores.remote import RemoteStore
 from hapistore.stores.remote_options import RemoteOptions, RemoteUrl, client_options
 from hapistore.stores.retry_after import parse_retry_after
+from hapistore.stores.signed_head import Head
 
 
 @pytest.fixture
@@ -155,3 +158,22 @@ def test_retry_after_as_a_date():
 def test_a_folder_needs_no_obstore():
     program = "import sys, hapistore as hs; hs.open_store('x'); sys.exit('obstore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "atomic"),
+    [
+        ({"Server": "AmazonS3"}, True),
+        ({"Server": "SeaweedFS 8000GB 4.48"}, True),
+        ({"X-Openstack-Request-Id": "tx1", "Server": "AmazonS3"}, False),
+        ({"Server": "nginx"}, None),
+        ({}, None),
+    ],
+)
+def test_servers_that_are_known_by_their_headers(headers, atomic):
+    message = Message()
+    for name, value in headers.items():
+        message[name] = value
+    found = _known(Head(404, message))
+    assert (found.atomic_create if found else None) is atomic
+    assert _known(None) is None

@@ -10,11 +10,14 @@ import hapistore as hs
 from hapistore.catalog import require_commits
 from hapistore.errors import UsageError
 from hapistore.stores import open_store
+from hapistore.stores.probing import probe_capabilities
+from hapistore.stores.protocol import Capabilities
 
 
 def test_it_is_found_out_not_to_create_atomically(swift):
     store = open_store(swift.url(uuid.uuid4().hex))
-    assert not store.capabilities.atomic_create
+    assert store.capabilities == Capabilities(atomic_create=False, consistent_list=False)  # by its headers
+    assert not probe_capabilities(store).atomic_create  # and in fact
     with pytest.raises(UsageError, match=r"several writers create one object.*--single-writer"):
         require_commits(store)
 
