@@ -8,7 +8,7 @@ import click
 
 from .. import __version__
 
-VERBS = ("ingest", "convert", "extract", "transcode", "export", "cp", "ls", "inspect", "verify", "demo")
+VERBS = ("ingest", "convert", "extract", "transcode", "export", "cp", "ls", "inspect", "verify", "doctor", "demo")
 
 
 class _LazyGroup(click.Group):
