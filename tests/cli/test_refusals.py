@@ -11,7 +11,7 @@ CASES = {
     "folder without images": ("ingest new texts", ["texts has no images (1 files"]),
     "file as source": ("ingest new source/notes.txt", ["notes.txt is a file", ".csv or .jsonl"]),
     "file as store": ("ls --store source/notes.txt", ["store", "notes.txt is a file, expected a folder"]),
-    "unknown scheme": ("ls --store ftp://x/y", ["ftp", "this version opens folders"]),
+    "unknown scheme": ("ls --store ftp://x/y", ["ftp", "there are folders", "s3://, gs://, az://"]),
     "unknown label column": ("ingest new list.csv --label-column defect", ["no column 'defect'", "path, label"]),
     "unknown path column": ("ingest new list.csv --path-column file", ["no column 'file'", "path, label"]),
     "columns of a folder": ("ingest new source --label-column defect", ["for manifests only"]),
