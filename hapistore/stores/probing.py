@@ -31,6 +31,19 @@ def probe_capabilities(store: ObjectStore) -> Capabilities:
     return Capabilities(atomic_create=max(winners.values()) == 1, consistent_list=set(names) <= listed)
 
 
+def is_created_once(store: ObjectStore) -> bool:
+    """Whether a second creation of an object is refused; says nothing of creators at the same time."""
+    name = f"{_FOLDER}/{uuid.uuid4().hex}"
+    store.create(name, b"first")
+    try:
+        store.create(name, b"second")
+        return False
+    except AlreadyExists:
+        return True
+    finally:
+        store.delete(name)
+
+
 def _race(store: ObjectStore, names: list[str]) -> Counter[str]:
     """How many of several creators of each object were told that they made it."""
     barriers = {name: threading.Barrier(_CREATORS) for name in names}

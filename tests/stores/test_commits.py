@@ -13,7 +13,7 @@ import pytest
 from hapistore.catalog import ensure_marker, open_version, require_commits
 from hapistore.errors import UsageError
 from hapistore.stores import MemoryStore, open_store
-from hapistore.stores.probing import probe_capabilities
+from hapistore.stores.probing import is_created_once, probe_capabilities
 from hapistore.stores.protocol import Capabilities
 from hapistore.stores.retrying_store import RetryingStore
 
@@ -110,6 +110,7 @@ class ListsLate(MemoryStore):
 def test_what_a_store_does_not_keep_is_found_out():
     assert probe_capabilities(MemoryStore()) == Capabilities(atomic_create=True, consistent_list=True)
     assert not probe_capabilities(LetsAllWin()).atomic_create
+    assert is_created_once(MemoryStore()) and not is_created_once(LetsAllWin())
     assert not probe_capabilities(ListsLate()).consistent_list
     store = MemoryStore()
     probe_capabilities(store)
