@@ -118,6 +118,27 @@ def probe_table() -> str:
     return "\n".join(lines)
 
 
+def stores_table() -> str:
+    """Hapistore's store beside bare obstore, over loopback and over a shaped link."""
+    lines = ["| | hapistore, s | bare obstore, s | ratio |", "|---|---|---|---|"]
+    for name in ("stores", "stores_1000mbit"):
+        result = read_result(name)
+        link = "loopback" if result["link_mbit_s"] is None else f"{result['link_mbit_s']:,} Mbit/s"
+        for operation, both in sorted(result["seconds"].items()):
+            ratio = both["hapistore"]["median"] / both["obstore"]["median"]
+            ours, theirs = _range(both["hapistore"], 3), _range(both["obstore"], 3)
+            lines.append(f"| {operation}, {link} | {ours} | {theirs} | {ratio:.2f} |")
+    shaped = read_result("stores_1000mbit")
+    seconds = shaped["seconds"]["get 64 MiB"]["hapistore"]["median"]
+    part = shaped["shard_bytes"] * 8 / seconds / 1e6 / shaped["link_mbit_s"]
+    where = shaped["environment"]
+    lines += [
+        "",
+        f"A shard comes at {part:.0%} of the shaped link. {where['cores']} cores of an {where['cpu']}, medians.",
+    ]
+    return "\n".join(lines)
+
+
 def _beaten_by(figures: dict[str, Any], others: dict[str, dict[str, Any]]) -> list[str]:
     """Which others are smaller and faster to decode, at no larger an error."""
     return [
@@ -135,6 +156,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "codecs": codecs_table,
     "gather": gather_table,
     "probe": probe_table,
+    "stores": stores_table,
 }
 
 
