@@ -191,7 +191,11 @@ class FeatureShardReader:
         self.codec.quantiser.gather(stored, rows, self._axes, self.params, out)
 
     def features(self, out: np.ndarray | None = None) -> np.ndarray:
-        """All rows as float32 [rows, *shape], in ``out`` where it is given."""
+        """All rows as float32 [rows, *shape], in ``out`` where it is given; else perhaps the file's own, read-only.
+
+        Raises:
+            FormatError: as ``stored``.
+        """
         # Stored values first: they show whether there are as many rows as the header claims.
         stored = self.stored(out if self.codec.quantiser.dtype == np.float32 else None)
         if stored is out or (out is None and stored.dtype == np.float32):

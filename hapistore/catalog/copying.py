@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from hapistore_format import DatasetVersion
 
-from ..errors import NotFound, UsageError
-from ..stores import ObjectStore, ensure
+from ..errors import UsageError
+from ..stores import ObjectStore, ensure, exists
 from ..threads import map_ahead
 from .datasets import commit_version, require_commits, resolve_version
 from .inventory import dataset_features
@@ -94,21 +94,13 @@ def _objects_of(store: ObjectStore, version: DatasetVersion) -> Iterator[str]:
     for summary in dataset_features(store, version):
         yield weights_name(summary.recipe.weights)
         yield recipe_name(summary.recipe.digest)
-        for images in dict.fromkeys(shard.images for shard in version.shards):
-            yield features_name(summary.recipe.digest, summary.codec, images)
+        names = (features_name(summary.recipe.digest, summary.codec, shard.images) for shard in version.shards)
+        yield from (name for name in names if summary.complete or exists(store, name))
 
 
 def _copy(source: ObjectStore, target: ObjectStore, name: str) -> int | None:
-    """Copy an object unless it is there, or was never made; returns how many bytes went."""
-    try:
-        if target.head(name).bytes:
-            return None
-    except NotFound:
-        pass  # it is to be copied
-    try:
-        data = read_verified(source, name)
-    except NotFound:
-        if name.startswith("features/"):  # of a view that is extracted in part
-            return None
-        raise
+    """Copy an object unless it is there; returns how many bytes went."""
+    if exists(target, name):
+        return None
+    data = read_verified(source, name)
     return len(data) if ensure(target, name, data) else None

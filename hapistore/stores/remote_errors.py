@@ -58,18 +58,18 @@ def translate(error: BaseException, operation: str, name: str) -> StoreError:
     if isinstance(error, AlreadyExistsError) and answer.code not in _UNDECIDED:
         return AlreadyExists(f"{name} exists already")
     if answer.status is None:
-        return _without_answer(error, answer)
+        return _without_answer(error, answer, f"{name}: {operation} failed")
     if answer.status in _PASSING:
         return TransientError(answer.detail, _CHECK_STORE, throttled=answer.status in _THROTTLED)
     advice = _CHECK_CREDENTIALS if answer.status in (401, 403) else _CHECK_REQUEST
     return StoreError(f"{name}: {operation} failed: {answer.detail}; {advice}")
 
 
-def _without_answer(error: BaseException, answer: Answer) -> StoreError:
+def _without_answer(error: BaseException, answer: Answer, failed: str) -> StoreError:
     """No server, or half an answer. Anything that is no HTTP error is a fault of the request: not tried again."""
     kind = _KIND.search(str(error))
     if kind is None or not isinstance(error, BaseError):
-        return StoreError(f"{answer.detail}; {_CHECK_REQUEST}")
+        return StoreError(f"{failed}: {answer.detail}; {_CHECK_REQUEST}")
     if kind[1] == "Connect":
         return TransientError("no connection to the store", _CHECK_NETWORK)
     if kind[1] == "Timeout":

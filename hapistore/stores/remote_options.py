@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ..errors import UsageError
 from .protocol import check_name
 
-SCHEMES = {"s3": "S3", "gs": "GCS", "az": "Azure"}
+SCHEMES = ("s3", "gs", "az")
 _IN_URL = {"endpoint", "region", "addressing"}
 
 
@@ -111,9 +111,7 @@ def _s3(url: RemoteUrl, options: RemoteOptions, endpoint: str | None) -> dict[st
 
 
 def _aws_profile() -> dict[str, str]:
-    """What ``~/.aws`` says of the profile, for what the environment does not say."""
-    if os.environ.get("AWS_ACCESS_KEY_ID"):
-        return {}
+    """What ``~/.aws`` says of the profile; of credentials only where the environment has none."""
     home = Path.home() / ".aws"
     files = (
         os.environ.get("AWS_SHARED_CREDENTIALS_FILE", home / "credentials"),
@@ -136,6 +134,8 @@ def _aws_profile() -> dict[str, str]:
         "region": "region",
         "endpoint_url": "endpoint",
     }
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        keys = {theirs: ours for theirs, ours in keys.items() if not theirs.startswith("aws_")}
     return {ours: found[theirs] for theirs, ours in keys.items() if theirs in found}
 
 

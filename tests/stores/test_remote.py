@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
 import uuid
 from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -77,7 +79,8 @@ class TestOptions:
             "https://lab.example",
         )
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "E")
-        assert "access_key_id" not in self.options("s3://b/x")  # the environment counts, and obstore reads it
+        found = self.options("s3://b/x")  # the environment counts, and obstore reads it
+        assert "access_key_id" not in found and found["region"] == "eu-north-1"
 
     def test_a_broken_file_is_named(self, no_credentials):
         (no_credentials / ".aws").mkdir()
@@ -140,6 +143,29 @@ class TestErrors:
         copy = pickle.loads(pickle.dumps(store))
         assert copy.sole_writer and bytes(copy.get("a")) == b"x"
         assert b"not-a-secret" not in pickle.dumps(store)
+
+
+class Busy(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response_only(503)
+        self.send_header("Retry-After", "7")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, format, *args):
+        """Quiet."""
+
+
+def test_what_a_busy_store_asks_for_is_known(seaweedfs):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = RemoteStore(f"s3://bucket/x?endpoint=http://127.0.0.1:{server.server_port}&region=us-east-1")
+        with pytest.raises(TransientError, match="503") as caught:
+            store.get("a")
+        server.shutdown()
+    assert (caught.value.throttled, caught.value.retry_after_s) == (True, 7.0)
 
 
 @pytest.mark.parametrize(
