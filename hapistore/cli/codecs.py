@@ -1,4 +1,4 @@
-"""What the verbs that make features share: ``--codec``, ``--max-error``, and what ``auto`` measured."""
+"""What the verbs of features share: ``--codec``, ``--max-error``, ``--recipe``, and what ``auto`` measured."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ max_error_option = click.option(
     type=float,
     metavar="PART",
     help=f"With {AUTO}: largest error of a value, in parts of its channel's spread.  [default: {DEFAULT_MAX_ERROR}]",
+)
+
+recipe_option = click.option(
+    "--recipe", metavar="RECIPE", help="Digest or architecture.  [default: the only one there is]"
 )
 
 

@@ -10,6 +10,7 @@ from ..catalog import open_view
 from ..read import export_view
 from ..stores import ObjectStore
 from ..units import format_bytes
+from .codecs import recipe_option
 from .common import json_option, print_json, reporting_errors, store_option
 from .progress import ShowProgress
 
@@ -19,7 +20,7 @@ from .progress import ShowProgress
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--subset", type=click.Choice(["train", "val", "test"]), help="Only these rows.  [default: all]")
 @click.option("--codec", metavar="SPEC", help="Which features.  [default: the only ones there are]")
-@click.option("--recipe", metavar="RECIPE", help="Digest or architecture.  [default: the only one there is]")
+@recipe_option
 @store_option
 @json_option
 @reporting_errors

@@ -7,7 +7,7 @@ import click
 from ..catalog import codec_sizes, transcode
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
-from .codecs import choice_json, codec_option, echo_choice, max_error_option, parse_codecs
+from .codecs import choice_json, codec_option, echo_choice, max_error_option, parse_codecs, recipe_option
 from .common import json_option, print_json, reporting_errors, store_option
 from .progress import ShowProgress
 
@@ -17,7 +17,7 @@ from .progress import ShowProgress
 @codec_option(help="What to make", required=True)
 @max_error_option
 @click.option("--from", "source", metavar="SPEC", help="The codec to make it from.  [default: a lossless one]")
-@click.option("--recipe", metavar="RECIPE", help="Digest or architecture.  [default: the only one there is]")
+@recipe_option
 @store_option
 @json_option
 @reporting_errors
