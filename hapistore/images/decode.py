@@ -5,7 +5,8 @@ from __future__ import annotations
 from PIL import Image
 
 from ..errors import ImageError
-from .header import ImageHeader, header_of, open_image
+from .header import header_of, open_image
+from .image_header import ImageHeader
 
 # What makes an image upright, by its EXIF orientation (EXIF 2.32, table 6).
 _UPRIGHT = {

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import ImageError
+from .image_header import ImageHeader
+from .jpeg_header import jpeg_header
 from .limits import MAX_PIXELS, usable_formats
+from .png_header import png_header
 
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageHeader:
-    """Size and kind of an encoded image, as stored (before its EXIF orientation is applied)."""
-
-    width: int
-    height: int
-    format: str
-    orientation: int
 
 
 def open_image(data: bytes | memoryview) -> Image.Image:
@@ -50,11 +42,15 @@ def open_image(data: bytes | memoryview) -> Image.Image:
 
 
 def read_header(data: bytes | memoryview) -> ImageHeader:
-    """Parse an image's header.
+    """Parse an image's header: in microseconds where the file is a usual JPEG or PNG, else as Pillow does.
 
     Raises:
         ImageError: the bytes are no image that hapistore reads.
     """
+    header = jpeg_header(data) or png_header(data)
+    # Beyond Pillow's own limit it warns, or refuses.
+    if header and header.width * header.height <= min(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_PIXELS):
+        return header
     with open_image(data) as image:
         return header_of(image)
 
