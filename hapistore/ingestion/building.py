@@ -8,10 +8,11 @@ from dataclasses import replace
 import pyarrow as pa
 
 from hapistore_format import ImageRecord, ShardRef, file_digest, write_annotations
+from hapistore_format.sealed_arrow import MARKER_TEXT
 
 from ..catalog import store_image_shard
 from ..catalog.names import annotations_name
-from ..errors import HapistoreError, ImageError
+from ..errors import HapistoreError, ImageError, UsageError
 from ..stores import ObjectStore, ensure
 from .merging import Merge, Row
 from .quarantine import Quarantined
@@ -35,12 +36,15 @@ class VersionBuild:
         self, store: ObjectStore, listing: Listing, merge: Merge, *, shard_bytes: int, layout: str, strict: bool
     ) -> None:
         self._store = store
-        self._listing = listing
+        chunks = list(listing.chunks)
+        self._annotations = pa.concat_tables([chunk.annotations for chunk in chunks], promote_options="default")
+        self._images = [image for chunk in chunks for image in chunk.images]
         self._merge = merge
         self._shard_bytes = shard_bytes
         self._layout = layout
         self._strict = strict
-        self._schema = _with_dropped(merge.schema(listing.annotations.schema, "the source"))
+        _check_names(self._annotations.schema)
+        self._schema = _with_dropped(merge.schema(self._annotations.schema, "the source"))
         self._records: list[ImageRecord] = []
         self._rows: list[Row] = []
         self._pending_bytes = 0
@@ -54,9 +58,9 @@ class VersionBuild:
         Raises:
             HapistoreError: no image can be used, or one cannot and the pass is strict.
         """
-        total = len(self._listing.paths)
-        rows = _iter_rows(self._listing.annotations)
-        results = read_records(self._listing.paths, threads=threads)
+        total = len(self._images)
+        rows = _iter_rows(self._annotations)
+        results = read_records(self._images, threads=threads)
         for done, (row, result) in enumerate(zip(rows, results, strict=True), 1):
             if isinstance(result, ImageError):
                 self._reject(row["key"], result)
@@ -120,6 +124,11 @@ class VersionBuild:
         digest = file_digest(data)
         ensure(self._store, annotations_name(digest), data)
         return digest
+
+
+def _check_names(schema: pa.Schema) -> None:
+    if MARKER_TEXT in str(schema):
+        raise UsageError(f"a column's name contains {MARKER_TEXT!r}, which marks the end of stored files; rename it")
 
 
 def _with_dropped(schema: pa.Schema) -> pa.Schema:

@@ -8,10 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-import pyarrow as pa
-
 from hapistore_format import LAYOUTS, DatasetVersion
-from hapistore_format.sealed_arrow import MARKER_TEXT
 
 from ..catalog import commit_version, ensure_marker, latest_version, parse_dataset, require_commits
 from ..errors import UsageError
@@ -100,10 +97,8 @@ def ingest(
     if number is not None:
         raise UsageError(f"{dataset} names a version, which never changes; ingest into {name}")
     listing = source.listing()
-    _check_names(listing.annotations.schema)
     require_commits(store)
     parent = latest_version(store, name)
-    ensure_marker(store)
     while True:
         build = VersionBuild(
             store,
@@ -113,10 +108,12 @@ def ingest(
             layout=options.layout,
             strict=options.on_error == "fail",
         )
+        ensure_marker(store)
         build.read(threads=options.threads, on_progress=on_progress)
         version, raced = _commit(store, name, parent, build)
         if not raced:
             break
+        listing = source.listing()
         parent = latest_version(store, name)  # another writer was first: merge with what it committed
     return IngestResult(
         version=version or _required(parent),
@@ -160,8 +157,3 @@ def _required(version: DatasetVersion | None) -> DatasetVersion:
     if version is None:
         raise AssertionError("an ingest that changes nothing has a parent version")
     return version
-
-
-def _check_names(schema: pa.Schema) -> None:
-    if MARKER_TEXT in str(schema):
-        raise UsageError(f"a column's name contains {MARKER_TEXT!r}, which marks the end of stored files; rename it")

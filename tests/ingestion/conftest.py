@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from hapistore.catalog import open_image_shard
 from hapistore.catalog.names import annotations_name
-from hapistore.ingestion import IngestOptions, IngestResult, ingest, open_source
+from hapistore.ingestion import IngestOptions, IngestResult, Source, ingest, open_source
+from hapistore.ingestion.sources import ImageRef
 from hapistore.stores import ObjectStore, open_store
 from hapistore_format import AnnotationShard, DatasetVersion
 
@@ -45,6 +48,28 @@ def tree(tmp_path) -> Callable[..., Path]:
         return tmp_path / folder
 
     return write
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A source's chunks, put together."""
+
+    annotations: pa.Table
+    images: list[ImageRef]
+    ignored: dict[str, int]
+
+
+@pytest.fixture(scope="session")
+def listed() -> Callable[[Source], Listed]:
+    def take(source: Source) -> Listed:
+        listing = source.listing()
+        chunks = list(listing.chunks)
+        annotations = pa.concat_tables([chunk.annotations for chunk in chunks], promote_options="permissive")
+        images = [image for chunk in chunks for image in chunk.images]
+        assert len(images) == annotations.num_rows and listing.records in (None, len(images))
+        return Listed(annotations, images, listing.ignored)
+
+    return take
 
 
 @pytest.fixture

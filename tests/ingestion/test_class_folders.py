@@ -10,12 +10,13 @@ from hapistore.errors import UsageError
 from hapistore.ingestion import image_folder, open_source
 
 
-def said(source) -> list[tuple[str, str | None, str | None]]:
+@pytest.fixture
+def said(listed):
     """(key, label, subset) of a source's records."""
-    return [tuple(row.values()) for row in source.listing().annotations.to_pylist()]
+    return lambda source: [tuple(row.values()) for row in listed(source).annotations.to_pylist()]
 
 
-def test_labels_are_the_top_folders_and_keys_are_sorted(tree, picture):
+def test_labels_are_the_top_folders_and_keys_are_sorted(tree, picture, said):
     image = picture(0)
     root = tree({"dog/b.png": image, "cat/deep/er/a.png": image, "cat/Z.png": image, "root.png": image})
     assert said(image_folder(root)) == [
@@ -26,7 +27,7 @@ def test_labels_are_the_top_folders_and_keys_are_sorted(tree, picture):
     ]
 
 
-def test_top_folders_that_are_all_subsets_say_the_subset(tree, picture):
+def test_top_folders_that_are_all_subsets_say_the_subset(tree, picture, said):
     image = picture(0)
     root = tree({"train/cat/1.png": image, "val/cat/2.png": image, "test/dog/x/3.png": image, "train/4.png": image})
     assert said(image_folder(root)) == [
@@ -38,7 +39,7 @@ def test_top_folders_that_are_all_subsets_say_the_subset(tree, picture):
 
 
 @pytest.mark.parametrize("other", ["dog/1.png", "1.png"])
-def test_train_beside_another_class_is_a_class(tree, picture, other):
+def test_train_beside_another_class_is_a_class(tree, picture, other, said):
     root = tree({"train/cat/1.png": picture(0), other: picture(0)})
     assert ("train/cat/1.png", "train", None) in said(image_folder(root))
 
@@ -65,29 +66,29 @@ def test_everything_is_kept_as_it_was(tree, picture, store, take, read_back):
     ]
 
 
-def test_other_files_are_counted(tree, picture):
+def test_other_files_are_counted(tree, picture, listed):
     root = tree({"a/1.PNG": picture(0), "a/notes.txt": "x", "a/.hidden.png": picture(0), ".cache/2.png": picture(0)})
-    listing = image_folder(root).listing()
+    listing = listed(image_folder(root))
     assert listing.annotations["key"].to_pylist() == ["a/1.PNG"]
     assert listing.ignored == {"files without an image extension": 2}
 
 
-def test_links_that_lead_outside_are_passed_over(tree, picture, tmp_path):
+def test_links_that_lead_outside_are_passed_over(tree, picture, tmp_path, listed):
     elsewhere = tree({"secret.png": picture(1), "more/2.png": picture(2)}, "elsewhere")
     root = tree({"a/1.png": picture(0)})
     (root / "a/out.png").symlink_to(elsewhere / "secret.png")
     (root / "a/up.png").symlink_to("../../elsewhere/secret.png")
     (root / "folder").symlink_to(elsewhere)
     (root / "a/inside.png").symlink_to("1.png")
-    listing = image_folder(root).listing()
+    listing = listed(image_folder(root))
     assert listing.annotations["key"].to_pylist() == ["a/1.png", "a/inside.png"]
     assert listing.ignored == {"links that lead outside": 2}
 
 
-def test_names_that_are_no_text_are_passed_over(tree, picture):
+def test_names_that_are_no_text_are_passed_over(tree, picture, listed):
     root = tree({"a/1.png": picture(0)})
     (root / os.fsdecode(b"a/\xff.png")).write_bytes(picture(1))
-    listing = image_folder(root).listing()
+    listing = listed(image_folder(root))
     assert listing.annotations["key"].to_pylist() == ["a/1.png"]
     assert listing.ignored == {"files whose names are not UTF-8": 1}
 

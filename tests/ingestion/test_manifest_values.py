@@ -13,29 +13,29 @@ from hapistore.ingestion import open_source
 
 
 @pytest.fixture
-def listed(tree):
+def read(tree, listed):
     """The annotations that a manifest's text says."""
 
-    def listing(name: str, text: str | bytes, **columns: str) -> pa.Table:
-        return open_source(tree({name: text}) / name, **columns).listing().annotations
+    def read(name: str, text: str | bytes, **columns: str) -> pa.Table:
+        return listed(open_source(tree({name: text}) / name, **columns)).annotations
 
-    return listing
+    return read
 
 
-def test_csv_with_all_that_csv_can_do(listed):
+def test_csv_with_all_that_csv_can_do(read):
     text = '\ufeffpath,key,label,"size, mm",note\r\n"a b.png","k,1",NA,3,"say ""ä"""\r\nc/d.png,k2,,4.5,\r\n'
-    table = listed("list.csv", text)
+    table = read("list.csv", text)
     assert table.to_pylist() == [
         {"key": "k,1", "label": "NA", "subset": None, "size, mm": 3.0, "note": 'say "ä"'},
         {"key": "k2", "label": None, "subset": None, "size, mm": 4.5, "note": None},
     ]
 
 
-def test_paths_are_relative_to_the_manifest_and_are_the_keys(tree):
+def test_paths_are_relative_to_the_manifest_and_are_the_keys(tree, listed):
     root = tree({"lists/all.csv": "path\n../images/a.png\nb.png\n"})
-    listing = open_source(root / "lists/all.csv").listing()
+    listing = listed(open_source(root / "lists/all.csv"))
     assert listing.annotations["key"].to_pylist() == ["../images/a.png", "b.png"]
-    assert [path.resolve() for path in listing.paths] == [root / "images/a.png", root / "lists/b.png"]
+    assert [path.resolve() for path in listing.images] == [root / "images/a.png", root / "lists/b.png"]
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_paths_are_relative_to_the_manifest_and_are_the_keys(tree):
         (['""', "", ""], pa.string(), [None, None, None]),
     ],
 )
-def test_types_of_labels(listed, labels, type, values):
-    table = listed("list.csv", "path,label\n" + "".join(f"{n}.png,{label}\n" for n, label in enumerate(labels)))
+def test_types_of_labels(read, labels, type, values):
+    table = read("list.csv", "path,label\n" + "".join(f"{n}.png,{label}\n" for n, label in enumerate(labels)))
     assert table.schema.field("label").type == type
     assert table["label"].to_pylist() == values
 
 
-def test_json_columns_keep_their_arrow_types(listed):
+def test_json_columns_keep_their_arrow_types(read):
     rows = [
         {
             "path": "a.png",
@@ -66,7 +66,7 @@ def test_json_columns_keep_their_arrow_types(listed):
         },
         {"path": "b.png", "subset": "val", "box": {"xy": []}, "score": 2.5, "tags": ["x", None]},
     ]
-    table = listed("list.jsonl", "\ufeff" + "\n\n".join(map(json.dumps, rows)))
+    table = read("list.jsonl", "\ufeff" + "\n\n".join(map(json.dumps, rows)))
     assert {field.name: str(field.type) for field in table.schema} == {
         "key": "string",
         "label": "string",
@@ -85,7 +85,7 @@ def test_json_columns_keep_their_arrow_types(listed):
 
 
 @pytest.mark.parametrize(("name", "last"), [("list.csv", "late"), ("list.jsonl", 2.5)])
-def test_columns_are_typed_over_the_whole_file(listed, name, last):
+def test_columns_are_typed_over_the_whole_file(read, name, last):
     # Arrow reads in blocks of 1 MiB: the value that decides the type lies in the second.
     values = [*range(20_000), last]
     if name == "list.csv":
@@ -93,15 +93,15 @@ def test_columns_are_typed_over_the_whole_file(listed, name, last):
     else:
         text = "".join(f'{{"path":"{n}.png","m":{value},"pad":"{"x" * 50}"}}\n' for n, value in enumerate(values))
     assert len(text) > 1 << 20
-    column = listed(name, text)["m"]
+    column = read(name, text)["m"]
     assert column.type == (pa.string() if last == "late" else pa.float64())
     assert column.to_pylist() == [type(last)(value) for value in values]
 
 
-def test_named_columns(listed):
+def test_named_columns(read):
     text = "file,defect,part,grade\nx.png,2,train,A\ny.png,0,,B\n"
     names = {"path_column": "file", "label_column": "defect", "subset_column": "part"}
-    assert listed("list.csv", text, **names).to_pylist() == [
+    assert read("list.csv", text, **names).to_pylist() == [
         {"key": "x.png", "label": 2, "subset": "train", "grade": "A"},
         {"key": "y.png", "label": 0, "subset": None, "grade": "B"},
     ]

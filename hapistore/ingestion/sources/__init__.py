@@ -3,6 +3,16 @@
 from .class_folders import ClassFolders, image_folder
 from .manifest import Manifest, manifest
 from .opening import open_source
-from .protocol import Listing, Source
+from .protocol import Chunk, ImageRef, Listing, Source
 
-__all__ = ["ClassFolders", "Listing", "Manifest", "Source", "image_folder", "manifest", "open_source"]
+__all__ = [
+    "Chunk",
+    "ClassFolders",
+    "ImageRef",
+    "Listing",
+    "Manifest",
+    "Source",
+    "image_folder",
+    "manifest",
+    "open_source",
+]

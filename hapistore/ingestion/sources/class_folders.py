@@ -11,7 +11,7 @@ import pyarrow as pa
 from hapistore_format import SUBSETS
 
 from ...errors import UsageError
-from .protocol import Listing
+from .protocol import Listing, cut_chunks
 
 EXTENSIONS = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
@@ -45,7 +45,12 @@ class ClassFolders:
             {"key": keys, "label": [label for label, _ in rows], "subset": [subset for _, subset in rows]},
             schema=pa.schema([("key", pa.string()), ("label", pa.string()), ("subset", pa.string())]),
         )
-        return Listing(annotations=annotations, paths=[self.root / key for key in keys], ignored=dict(ignored))
+        return Listing(
+            chunks=cut_chunks(annotations, [self.root / key for key in keys]),
+            records=len(keys),
+            root=self.root,
+            ignored=dict(ignored),
+        )
 
     def _walk(self) -> tuple[list[str], Counter[str]]:
         keys: list[str] = []

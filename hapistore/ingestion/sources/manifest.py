@@ -15,7 +15,7 @@ from hapistore_format import SUBSETS
 from hapistore_format.annotations import RESERVED
 
 from ...errors import UsageError
-from .protocol import Listing
+from .protocol import Listing, cut_chunks
 
 
 class Manifest:
@@ -56,7 +56,9 @@ class Manifest:
         used = {self._path_column, self._label, self._subset, "key"}
         columns |= {name: self._metadata(table, name) for name in table.column_names if name not in used}
         folder = self.path.parent
-        return Listing(annotations=pa.table(columns), paths=[folder / path for path in paths])
+        return Listing(
+            chunks=cut_chunks(pa.table(columns), [folder / path for path in paths]), records=len(keys), root=self.path
+        )
 
     @property
     def _label(self) -> str:

@@ -1,27 +1,53 @@
-"""What ingest asks of a source."""
+"""What ingest asks of a source: a stream of records, their images still where they are."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
+ImageRef = Path | bytes | memoryview | Callable[[], "bytes | memoryview"]
+"""Where an image is: a file, at hand, or fetched by a call.
+
+A call runs on any thread. It raises ImageError where this one image cannot be had, anything else where the source
+is broken and the ingest must end.
+"""
+CHUNK_ROWS = 4096
+"""Of a source that has its records at hand: much smaller than memory, and few calls."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
-    """All records a source has, before any image is read.
+class Chunk:
+    """Some records of a source, in its order.
 
     Attributes:
-        annotations: one row a record: ``key``, ``label``, ``subset``, then metadata columns, types final. A column
-            of Arrow's type null says nothing: where a record is known already, what is stored of it stays.
-        paths: where each record's image lies.
-        ignored: how many files were passed over, by reason.
+        annotations: one row a record: ``key`` (string), ``label`` (string, int64, double or null), ``subset`` (train,
+            val, test or null), then metadata columns. A column that is missing, or of Arrow's type null, says
+            nothing: where a record is known already, what is stored of it stays. Types are the same in every chunk,
+            but for null and for int64 beside double.
+        images: where each row's image is. What is at hand is held until it is stored, so chunks are small then.
     """
 
     annotations: pa.Table
-    paths: list[Path]
+    images: Sequence[ImageRef]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Everything there is to ingest. Chunks are taken once.
+
+    Attributes:
+        records: how many there are, where that is known beforehand.
+        root: a file or folder that all images are in; if it is gone, so is the source, and not just an image.
+        ignored: what was passed over, by reason; complete when the last chunk was taken.
+    """
+
+    chunks: Iterable[Chunk]
+    records: int | None = None
+    root: Path | None = None
     ignored: dict[str, int] = field(default_factory=dict)
 
 
@@ -32,5 +58,12 @@ class Source(Protocol):
         """Everything there is to ingest.
 
         Raises:
-            UsageError: the source is missing, empty or not of this kind.
+            UsageError: the source is missing, empty or not of this kind. Taking chunks may raise it as well.
         """
+
+
+def cut_chunks(annotations: pa.Table, images: Sequence[ImageRef]) -> Iterator[Chunk]:
+    """A table that is at hand as whole, in chunks."""
+    for start in range(0, annotations.num_rows, CHUNK_ROWS):
+        stop = start + CHUNK_ROWS
+        yield Chunk(annotations=annotations.slice(start, CHUNK_ROWS), images=images[start:stop])
