@@ -7,6 +7,7 @@ import io
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import ImageError
+from .foreign import foreign_format
 from .image_header import ImageHeader
 from .jpeg_header import jpeg_header
 from .limits import MAX_PIXELS, usable_formats
@@ -19,7 +20,7 @@ def open_image(data: bytes | memoryview) -> Image.Image:
     """Open encoded bytes without decoding pixels.
 
     Raises:
-        ImageError: ``empty``, ``not-an-image`` or ``too-many-pixels``.
+        ImageError: ``empty``, ``not-an-image``, ``unsupported-format`` or ``too-many-pixels``.
     """
     if len(data) == 0:
         raise ImageError("empty", "0 bytes, expected an encoded image")
@@ -27,7 +28,9 @@ def open_image(data: bytes | memoryview) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        raise ImageError("not-an-image", f"{len(data)} bytes that are none of {', '.join(formats)}") from None
+        raise unsupported(data) or ImageError(
+            "not-an-image", f"{len(data)} bytes that are none of {', '.join(formats)}"
+        ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # a warning may be set to raise
         raise ImageError("too-many-pixels", str(error)) from None
     except Exception as error:  # Pillow's parsers raise whatever their struct reads raise
@@ -39,6 +42,16 @@ def open_image(data: bytes | memoryview) -> Image.Image:
             f"{image.width}×{image.height} pixels, expected at most {MAX_PIXELS} (HAPISTORE_MAX_PIXELS)",
         )
     return image
+
+
+def unsupported(data: bytes | memoryview) -> ImageError | None:
+    """The error to raise where the bytes are of an image format that hapistore does not read."""
+    name = foreign_format(data)
+    if name is None:
+        return None
+    return ImageError(
+        "unsupported-format", f"a file in format {name}, expected {', '.join(usable_formats())}; convert it"
+    )
 
 
 def read_header(data: bytes | memoryview) -> ImageHeader:
