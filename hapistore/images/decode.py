@@ -5,7 +5,8 @@ from __future__ import annotations
 from PIL import Image
 
 from ..errors import ImageError
-from .header import ImageHeader, header_of, open_image
+from .header import header_of, open_image, unsupported
+from .image_header import ImageHeader
 
 # What makes an image upright, by its EXIF orientation (EXIF 2.32, table 6).
 _UPRIGHT = {
@@ -33,7 +34,7 @@ def decode_rgb(data: bytes | memoryview) -> Image.Image:
         image.load()
         return _to_rgb(_turn_upright(image, header_of(image)))
     except Exception as error:  # Pillow's decoders raise whatever their libraries report
-        raise _undecodable(error) from error
+        raise _undecodable(error, image, data) from error
 
 
 def check_image(data: bytes | memoryview) -> ImageHeader:
@@ -50,7 +51,7 @@ def check_image(data: bytes | memoryview) -> ImageHeader:
         _to_rgb(_turn_upright(image, header))  # costs nothing for upright RGB
         return header
     except Exception as error:  # Pillow's decoders raise whatever their libraries report
-        raise _undecodable(error) from error
+        raise _undecodable(error, image, data) from error
 
 
 def _turn_upright(image: Image.Image, header: ImageHeader) -> Image.Image:
@@ -78,7 +79,10 @@ def _high_range_to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("I").point(lambda level: level * (1 / 256)).convert("L").convert("RGB")
 
 
-def _undecodable(error: Exception) -> ImageError:
+def _undecodable(error: Exception, image: Image.Image, data: bytes | memoryview) -> ImageError:
+    # TGA has no signature, so other formats pass for it until they are decoded.
+    if image.format == "TGA" and (foreign := unsupported(data)):
+        return foreign
     text = str(error) or type(error).__name__
     truncated = "truncated" in text.lower() or isinstance(error, EOFError)
     return ImageError("truncated" if truncated else "undecodable", f"its pixels cannot be decoded: {text}")

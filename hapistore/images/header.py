@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import ImageError
+from .foreign import foreign_format
+from .image_header import ImageHeader
+from .jpeg_header import jpeg_header
 from .limits import MAX_PIXELS, usable_formats
+from .png_header import png_header
 
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageHeader:
-    """Size and kind of an encoded image, as stored (before its EXIF orientation is applied)."""
-
-    width: int
-    height: int
-    format: str
-    orientation: int
 
 
 def open_image(data: bytes | memoryview) -> Image.Image:
     """Open encoded bytes without decoding pixels.
 
     Raises:
-        ImageError: ``empty``, ``not-an-image`` or ``too-many-pixels``.
+        ImageError: ``empty``, ``not-an-image``, ``unsupported-format`` or ``too-many-pixels``.
     """
     if len(data) == 0:
         raise ImageError("empty", "0 bytes, expected an encoded image")
@@ -35,7 +28,9 @@ def open_image(data: bytes | memoryview) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        raise ImageError("not-an-image", f"{len(data)} bytes that are none of {', '.join(formats)}") from None
+        raise unsupported(data) or ImageError(
+            "not-an-image", f"{len(data)} bytes that are none of {', '.join(formats)}"
+        ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # a warning may be set to raise
         raise ImageError("too-many-pixels", str(error)) from None
     except Exception as error:  # Pillow's parsers raise whatever their struct reads raise
@@ -49,12 +44,26 @@ def open_image(data: bytes | memoryview) -> Image.Image:
     return image
 
 
+def unsupported(data: bytes | memoryview) -> ImageError | None:
+    """The error to raise where the bytes are of an image format that hapistore does not read."""
+    name = foreign_format(data)
+    if name is None:
+        return None
+    return ImageError(
+        "unsupported-format", f"a file in format {name}, expected {', '.join(usable_formats())}; convert it"
+    )
+
+
 def read_header(data: bytes | memoryview) -> ImageHeader:
-    """Parse an image's header.
+    """Parse an image's header: in microseconds where the file is a usual JPEG or PNG, else as Pillow does.
 
     Raises:
         ImageError: the bytes are no image that hapistore reads.
     """
+    header = jpeg_header(data) or png_header(data)
+    # Beyond Pillow's own limit it warns, or refuses.
+    if header and header.width * header.height <= min(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_PIXELS):
+        return header
     with open_image(data) as image:
         return header_of(image)
 

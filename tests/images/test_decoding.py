@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -43,7 +46,7 @@ UPRIGHT = {1: "rgbw", 2: "grwb", 3: "wbgr", 4: "bwrg", 5: "rbgw", 6: "brwg", 7: 
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "MPO"])
 def test_an_exif_orientation_is_applied(make, kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -118,6 +121,30 @@ def test_cmyk(make):
     image = make.corners().convert("CMYK")
     for kind in ("JPEG", "TIFF"):
         assert corner_colours(decode_rgb(make.encode(image, kind))) == ["r", "g", "b", "w"]
+
+
+def test_a_cmyk_jpeg_is_inverted_whether_or_not_it_names_adobe(make):
+    """Adobe's programs invert CMYK; others that write it follow them, marker or not."""
+    data = make.encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
+    start = data.index(b"\xff\xee")
+    unmarked = data[:start] + data[start + 2 + int.from_bytes(data[start + 2 : start + 4], "big") :]
+    assert b"Adobe" in data and b"Adobe" not in unmarked
+    assert decode_rgb(data).getpixel((8, 8)) == decode_rgb(unmarked).getpixel((8, 8)) == (255, 0, 0)
+
+
+def test_ycbcr(make):
+    data = make.encode(Image.new("RGB", (8, 8), (200, 30, 60)).convert("YCbCr"), "TIFF")
+    assert np.abs(np.subtract(decode_rgb(data).getpixel((4, 4)), (200, 30, 60))).max() <= 3
+
+
+def test_16_bits_of_colour_keep_their_high_bytes():
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    row = struct.pack(">3H", 0x12FF, 0xFE01, 0x80FF)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
+    data += chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    assert decode_rgb(data).getpixel((0, 0)) == (0x12, 0xFE, 0x80)
 
 
 def test_lab(make):

@@ -89,8 +89,8 @@ def test_zero_bytes(data):
 @pytest.mark.parametrize(
     "data",
     [
-        *(b"x", b"hello, this is text\n" * 50, b"<svg xmlns='http://www.w3.org/2000/svg'/>", bytes(5000)),
-        *(b"%PDF-1.7\n" + bytes(100), b"\x89PNG", b"\xff\xd8", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP"),
+        *(b"x", b"hello, this is text\n" * 50, b"<html><body>svg</body></html>", bytes(5000)),
+        *(b"\x89PNG", b"\xff\xd8", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP"),
         *(b"BM", b"II*\0", b"P6", b"P6 1 1 255"),
     ],
 )
@@ -100,13 +100,27 @@ def test_what_is_no_image(data):
         assert reason(data) == "not-an-image"
 
 
-def test_postscript_is_not_run():
-    assert reason(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n") == "not-an-image"
+FOREIGN = {
+    "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
+    "PDF": b"%PDF-1.7\n" + bytes(100),
+    "SVG": b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
+    "PSD": b"8BPS\0\1" + bytes(100),
+    "HEIF": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100),
+    "JPEG XL": b"\xff\x0a" + bytes(100),
+    "DICOM": bytes(128) + b"DICM" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_an_image_of_another_format_is_named(name):
+    assert reason(FOREIGN[name]) == "unsupported-format"
+    with pytest.raises(ImageError, match=f"a file in format {name}, expected JPEG, PNG.*; convert it"):
+        read_header(FOREIGN[name])
 
 
 def test_an_icon_is_not_read(make):
     """Pillow decodes the picture in an icon, whatever its size, before it says how large it is."""
-    assert reason(make.encode(make.corners(), "ICO")) == "not-an-image"
+    assert reason(make.encode(make.corners(), "ICO")) == "unsupported-format"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000"])
@@ -174,7 +188,7 @@ def test_what_ingest_accepts_extraction_decodes(make, kind):
             for _ in range(pick.choice((1, 1, 2, 5))):
                 data[pick.randrange(min(len(data), pick.choice((60, 400, len(data)))))] = pick.randrange(256)
             outcomes.add(agreed(bytes(data)))
-    assert outcomes <= {"ok", "not-an-image", "too-many-pixels", "truncated", "undecodable"}
+    assert outcomes <= {"ok", "not-an-image", "unsupported-format", "too-many-pixels", "truncated", "undecodable"}
     assert len(outcomes) > 1
 
 
