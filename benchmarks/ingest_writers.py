@@ -43,6 +43,8 @@ def litdata(source: Path, target: Path) -> None:
 
 
 def mosaicml(source: Path, target: Path) -> None:
+    from . import torchvision_shim  # noqa: F401, which it imports
+
     from streaming import MDSWriter
 
     columns = {"image": "bytes", "label": "str"}

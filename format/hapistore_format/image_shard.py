@@ -29,7 +29,7 @@ MAX_IMAGE_BYTES = 1 << 30
 class ImageRecord:
     """One encoded image and what its header says (size before EXIF orientation)."""
 
-    image: bytes
+    image: bytes | memoryview
     width: int
     height: int
     orientation: int

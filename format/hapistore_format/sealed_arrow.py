@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import xxhash
 
@@ -38,14 +39,22 @@ MAX_INDEX_BYTES = 256 << 20
 
 
 class SealedWriter:
-    """Builds one sealed Arrow file in memory, a block (record batch) at a time."""
+    """Builds one sealed Arrow file in memory, a block (record batch) at a time.
 
-    def __init__(self, schema: pa.Schema) -> None:
+    Args:
+        room: uint8: memory for the file, where it is known what that cannot exceed; it is then never moved.
+    """
+
+    def __init__(self, schema: pa.Schema, *, room: np.ndarray | None = None) -> None:
         if _find_dictionary(schema):
             raise ValueError(f"column {_find_dictionary(schema)} is a dictionary; store its values")
         self._schema = schema
-        self._sink = io.BytesIO()
-        self._writer = pa.ipc.new_file(pa.PythonFile(self._sink, mode="w"), schema)
+        self._room = io.BytesIO() if room is None else room
+        if isinstance(self._room, io.BytesIO):
+            self._sink = pa.PythonFile(self._room, mode="w")
+        else:
+            self._sink = pa.FixedSizeBufferWriter(pa.py_buffer(self._room))
+        self._writer = pa.ipc.new_file(self._sink, schema)
         self._ends: list[int] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -61,7 +70,7 @@ class SealedWriter:
         """
         if not self._ends:
             raise ValueError("a sealed Arrow file has at least one block")
-        whole = self._sink.getbuffer()
+        whole = self._written()
         spans = _checksums(whole, self._ends)
         del whole  # an exported buffer would forbid the sink to grow
         index = json.dumps({"blocks": spans, "sha256": BLANK.decode()}, separators=(",", ":"))
@@ -69,13 +78,18 @@ class SealedWriter:
         empty = pa.RecordBatch.from_pylist([], schema=self._schema)
         self._writer.write_batch(empty, custom_metadata=metadata)
         self._writer.close()
-        data = self._sink.getbuffer()
+        data = self._written()
         tail = data[self._ends[-1] :]
         if bytes(tail).count(_MARKER) != 1:
             raise ValueError(f"no name or note in the file may contain {_MARKER.decode()!r}")
         at = _find_seal(bytes(tail))
         tail[at : at + 64] = compute_seal(tail, at)
         return data
+
+    def _written(self) -> memoryview:
+        if isinstance(self._room, io.BytesIO):
+            return self._room.getbuffer()
+        return memoryview(self._room)[: self._sink.tell()]  # type: ignore[arg-type]
 
 
 def _checksums(whole: memoryview, ends: list[int]) -> list[list[Any]]:

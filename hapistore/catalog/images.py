@@ -17,6 +17,7 @@ from hapistore_format import (
     write_image_shard,
     write_lmdb_image_shard,
 )
+from hapistore_format.image_shard_arrow import TakeRoom, fresh_room
 
 from ..errors import NotFound
 from ..stores import ObjectStore, ensure
@@ -75,26 +76,52 @@ def check_image_bytes(store: ObjectStore, digest: str, layout: str, data: memory
         raise DamagedError("bad-name", f"it holds image shard {reader.digest[:12]}", where=name)
 
 
+class ShardFile(NamedTuple):
+    """An image shard, serialised and not yet stored. The LMDB layout has a seal beside it."""
+
+    digest: str
+    layout: str
+    data: memoryview
+    seal: bytes | None
+
+
+def serialise_image_shard(
+    records: Sequence[ImageRecord], layout: str, *, take_room: TakeRoom = fresh_room
+) -> ShardFile:
+    """Records as an image shard.
+
+    Args:
+        take_room: where memory for the file comes from; see ``write_image_shard``.
+    """
+    if layout == "lmdb":
+        digest, data, seal = write_lmdb_image_shard(records)
+        return ShardFile(digest, layout, data, seal)
+    digest, data = write_image_shard(records, take_room=take_room)
+    return ShardFile(digest, layout, data, None)
+
+
 def store_image_shard(store: ObjectStore, records: Sequence[ImageRecord], layout: str) -> StoredShard:
     """Write records as an image shard, unless it is there."""
-    if layout == "lmdb":
-        return _store_lmdb(store, records)
-    digest, data = write_image_shard(records)
-    return StoredShard(digest, len(data), ensure(store, images_name(digest), data))
+    return store_shard_file(store, serialise_image_shard(records, layout))
 
 
-def _store_lmdb(store: ObjectStore, records: Sequence[ImageRecord]) -> StoredShard:
-    """The seal first: a file that is there is then never without it, whatever kills the writer."""
-    digest, data, seal = write_lmdb_image_shard(records)
-    name, beside = images_name(digest, "lmdb"), seal_name(digest)
-    sealed = ensure(store, beside, seal)
-    if not sealed and bytes(store.get(beside)) != seal:
+def store_shard_file(store: ObjectStore, file: ShardFile) -> StoredShard:
+    """Write an image shard, unless it is there.
+
+    The seal comes first: a file that is there is then never without it, whatever kills the writer.
+    """
+    name, size = images_name(file.digest, file.layout), len(file.data)
+    if file.seal is None:
+        return StoredShard(file.digest, size, ensure(store, name, file.data))
+    beside = seal_name(file.digest)
+    sealed = ensure(store, beside, file.seal)
+    if not sealed and bytes(store.get(beside)) != file.seal:
         there = _size(store, name)
         if there is not None:
-            return StoredShard(digest, there, False)
+            return StoredShard(file.digest, there, False)
         # Of a file that is lost or was never finished, from a machine with pages of another size.
-        store.put(beside, seal)
-    return StoredShard(digest, len(data), ensure(store, name, data) or sealed)
+        store.put(beside, file.seal)
+    return StoredShard(file.digest, size, ensure(store, name, file.data) or sealed)
 
 
 def _size(store: ObjectStore, name: str) -> int | None:

@@ -19,6 +19,7 @@ from hapistore_format.image_shard import MAX_IMAGE_BYTES
 from ..errors import HapistoreError, ImageError
 from ..images import check_image, read_header
 from ..threads import map_ahead
+from .buffers import Buffers
 from .sources import Chunk, ImageRef, Listing
 
 CHECKS = {"header": read_header, "full": check_image}
@@ -47,6 +48,7 @@ class ImageReading:
     def __init__(self, listing: Listing, *, threads: int, check: str) -> None:
         self._listing, self._threads, self._check = listing, threads, CHECKS[check]
         self._budget = _Budget(_AHEAD_BYTES)
+        self._buffers = Buffers()
         self._rows_at_once = 1
 
     def groups(self, chunks: Iterable[Chunk]) -> Generator[ReadGroup, None, None]:
@@ -97,16 +99,16 @@ class ImageReading:
             digest=record_digest(data),
         )
 
-    def _fetch(self, image: ImageRef, group: int) -> bytes:
+    def _fetch(self, image: ImageRef, group: int) -> bytes | memoryview:
         if isinstance(image, Path):
             return self._read_file(image, group)
         self._budget.take(group, getattr(image, "bytes", 0) if callable(image) else len(image))
         data = image() if callable(image) else image
         if len(data) > MAX_IMAGE_BYTES:
             raise ImageError("too-large", f"it has {len(data)} bytes, expected at most {MAX_IMAGE_BYTES}")
-        return data if isinstance(data, bytes) else bytes(data)
+        return data
 
-    def _read_file(self, path: Path, group: int) -> bytes:
+    def _read_file(self, path: Path, group: int) -> bytes | memoryview:
         try:
             # Not waiting for whoever writes to what turns out to be a named pipe.
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -119,11 +121,22 @@ class ImageReading:
                         "too-large", f"{path} has {status.st_size} bytes, expected at most {MAX_IMAGE_BYTES}"
                     )
                 self._budget.take(group, status.st_size)
-                return _read_all(descriptor, status.st_size)
+                return self._read_all(descriptor, status.st_size)
             finally:
                 os.close(descriptor)
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
             raise self._explain(path, error) from error
+
+    def _read_all(self, descriptor: int, size: int) -> bytes | memoryview:
+        """A file from its beginning to its end, wherever that is by now."""
+        room = self._buffers.room(size + 1)
+        got = os.readv(descriptor, [room])
+        if got == size:
+            return room[:size].toreadonly()
+        parts = [bytes(room[:got])]  # it has changed since its size was asked for, or reads come short
+        while parts[-1]:
+            parts.append(os.read(descriptor, 1 << 20))
+        return b"".join(parts)
 
     def _explain(self, path: Path, error: OSError | ValueError) -> HapistoreError:
         """An image that cannot be read, or a source that is no more."""
@@ -139,18 +152,6 @@ class ImageReading:
 def _read_group(reading: ImageReading, part: tuple[int, pa.Table, Sequence[ImageRef]]) -> ReadGroup:
     number, annotations, images = part
     return ReadGroup(annotations=annotations, images=[reading.read_one(image, number) for image in images])
-
-
-def _read_all(descriptor: int, size: int) -> bytes:
-    """A file from its beginning to its end, wherever that is by now."""
-    data = os.read(descriptor, size + 1)
-    if len(data) == size:
-        return data
-    parts = [data]
-    while data:
-        data = os.read(descriptor, 1 << 20)
-        parts.append(data)
-    return b"".join(parts)
 
 
 class _Budget:

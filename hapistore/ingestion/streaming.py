@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Semaphore
 from types import TracebackType
 
 from hapistore_format import ImageRecord
 
-from ..catalog import StoredShard, store_image_shard
+from ..catalog import StoredShard
+from ..catalog.images import serialise_image_shard, store_shard_file
 from ..stores import ObjectStore
+from .buffers import Pool
 
 # Two, so that one is written while another waits for the disk; each is held in memory.
 _UPLOADS = 2
@@ -28,6 +31,8 @@ class ShardStream:
     def __init__(self, store: ObjectStore, *, shard_bytes: int, layout: str) -> None:
         self._store, self._shard_bytes, self._layout = store, shard_bytes, layout
         self._pool = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="hapistore-upload")
+        self._rooms = Pool()
+        self._serialising = Semaphore(1)  # so that the records of one closed shard are in memory, and no more
         self._uploads: deque[Future[StoredShard]] = deque()
         self._stored: list[StoredShard] = []
         self._records: list[ImageRecord] = []
@@ -58,9 +63,18 @@ class ShardStream:
             self._stored.append(self._uploads.popleft().result())
         return self._stored
 
+    def _upload(self, records: list[ImageRecord]) -> StoredShard:
+        try:
+            file = serialise_image_shard(records, self._layout, take_room=self._rooms.take)
+        finally:
+            records.clear()
+            self._serialising.release()
+        return store_shard_file(self._store, file)
+
     def _close_shard(self) -> None:
         while len(self._uploads) >= _UPLOADS:
             self._stored.append(self._uploads.popleft().result())
-        self._uploads.append(self._pool.submit(store_image_shard, self._store, self._records, self._layout))
+        self._serialising.acquire()
         self.rows.append(len(self._records))
+        self._uploads.append(self._pool.submit(self._upload, self._records))
         self._records, self._filled_bytes = [], 0

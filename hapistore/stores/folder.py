@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from ..errors import AlreadyExists, NotFound, StoreError, UsageError
 from .protocol import Capabilities, ObjectInfo, check_name
+from .writing import write_synced
 
 _TEMPORARY = ".tmp"
 # Below this a read costs less than a map and its page faults.
@@ -153,11 +154,7 @@ class FolderStore:
         self._make_folders(folder)
         path = folder / uuid.uuid4().hex
         try:
-            with open(path, "xb", buffering=0) as file:
-                view = memoryview(data).cast("B")
-                while view:  # one call writes 2 GiB at most
-                    view = view[file.write(view[: 1 << 30]) :]
-                os.fsync(file.fileno())
+            write_synced(path, data)
             yield path
         finally:
             path.unlink(missing_ok=True)
