@@ -43,8 +43,9 @@ def litdata(source: Path, target: Path) -> None:
 
 
 def mosaicml(source: Path, target: Path) -> None:
-    from . import torchvision_shim  # noqa: F401, which it imports
+    from .torchvision_shim import import_torchvision
 
+    import_torchvision()  # streaming does
     from streaming import MDSWriter
 
     columns = {"image": "bytes", "label": "str"}

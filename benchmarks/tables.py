@@ -139,6 +139,29 @@ def stores_table() -> str:
     return "\n".join(lines)
 
 
+def ingest_table() -> str:
+    """Ingest beside the writers people use."""
+    result = read_result("ingest")
+    systems = result["systems"]
+    copied = systems[result["copy"]]["seconds"]["median"]
+    lines = ["| | seconds | of the rate of cp | peak memory, MiB | stored, GB |", "|---|---|---|---|---|"]
+    for name, figures in sorted(systems.items(), key=lambda item: item[1]["seconds"]["median"]):
+        peak = f"{figures['peak_bytes'] / 2**20:.0f}" if figures["peak_bytes"] else ""
+        lines.append(
+            f"| {name} | {_range(figures['seconds'], 2)} | {copied / figures['seconds']['median']:.2f} | {peak} "
+            f"| {figures['stored_bytes'] / 1e9:.2f} |"
+        )
+    where = result["environment"]
+    versions = ", ".join(
+        f"{name} {where['versions'][name]}" for name in ("webdataset", "litdata", "mosaicml-streaming", "datasets")
+    )
+    lines += [
+        "",
+        f"{result['images']:,} JPEGs, {result['bytes'] / 1e9:.2f} GB; {where['cores']} cores of an {where['cpu']}; {versions}.",
+    ]
+    return "\n".join(lines)
+
+
 def _beaten_by(figures: dict[str, Any], others: dict[str, dict[str, Any]]) -> list[str]:
     """Which others are smaller and faster to decode, at no larger an error."""
     return [
@@ -157,6 +180,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "gather": gather_table,
     "probe": probe_table,
     "stores": stores_table,
+    "ingest": ingest_table,
 }
 
 

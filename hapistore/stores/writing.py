@@ -54,21 +54,21 @@ def _write_direct(descriptor: int, view: memoryview) -> int:
 def _write_blocks(descriptor: int, view: memoryview) -> int:
     """Direct writing asks for memory that begins at a block; other memory goes through a little that does."""
     aligned = np.frombuffer(view, np.uint8).ctypes.data % _BLOCK_BYTES == 0
-    with mmap.mmap(-1, _BOUNCE_BYTES) as bounce, memoryview(bounce) as room:
-        done = 0
-        while done < len(view):
-            piece = view[done : done + (_PIECE_BYTES if aligned else _BOUNCE_BYTES)]
-            if not aligned:
-                room[: len(piece)] = piece
-                piece = room[: len(piece)]
-            try:
-                written = os.write(descriptor, piece)
-            except OSError as error:
-                if error.errno == errno.EINVAL:  # it asks for more than we know of
-                    return done
-                raise
-            done += written - written % _BLOCK_BYTES
-            if written % _BLOCK_BYTES:  # a short write that ends inside a block cannot be continued directly
-                os.lseek(descriptor, done, os.SEEK_SET)
+    room = memoryview(mmap.mmap(-1, _BOUNCE_BYTES))  # of the system's pages, so it is aligned
+    done = 0
+    while done < len(view):
+        piece = view[done : done + (_PIECE_BYTES if aligned else _BOUNCE_BYTES)]
+        if not aligned:
+            room[: len(piece)] = piece
+            piece = room[: len(piece)]
+        try:
+            written = os.write(descriptor, piece)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # it asks for more than we know of
                 return done
+            raise
+        done += written - written % _BLOCK_BYTES
+        if written % _BLOCK_BYTES:  # a short write that ends inside a block cannot be continued directly
+            os.lseek(descriptor, done, os.SEEK_SET)
+            return done
     return done
