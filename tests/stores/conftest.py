@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,13 @@ def swift_server(tmp_path_factory) -> Iterator[object]:
     yield from _run("swift", tmp_path_factory.mktemp("swift"))
 
 
+@pytest.fixture(scope="session")
+def azurite_server(tmp_path_factory) -> Iterator[object]:
+    if shutil.which("npm") is None:
+        pytest.skip("Azurite is not tested: there is no npm on this machine, by which it is installed")
+    yield from _run("azurite", tmp_path_factory.mktemp("azurite"))
+
+
 @pytest.fixture
 def seaweedfs(seaweedfs_server, monkeypatch) -> object:
     """SeaweedFS, with credentials in the environment."""
@@ -47,3 +55,11 @@ def swift(swift_server, monkeypatch) -> object:
     for name, value in swift_server.environment.items():
         monkeypatch.setenv(name, value)
     return swift_server
+
+
+@pytest.fixture
+def azurite(azurite_server, monkeypatch) -> object:
+    """Azurite, with credentials in the environment."""
+    for name, value in azurite_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return azurite_server
