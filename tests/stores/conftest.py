@@ -13,15 +13,15 @@ import pytest
 SERVERS = Path(__file__).resolve().parents[1] / "servers"
 
 
-def _run(module: str, folder: Path) -> Iterator[object]:
-    """A running server, with the environment set for its clients."""
+def _run(module: str, *arguments: object, **options: object) -> Iterator[object]:
+    """What a module of the servers runs in a context that is called like it."""
     sys.path.insert(0, str(SERVERS))
     try:
         start = getattr(importlib.import_module(module), module)
     finally:
         sys.path.remove(str(SERVERS))
-    with start(folder) as server:
-        yield server
+    with start(*arguments, **options) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,18 @@ def seaweedfs(seaweedfs_server, monkeypatch) -> object:
     for name, value in seaweedfs_server.environment.items():
         monkeypatch.setenv(name, value)
     return seaweedfs_server
+
+
+@pytest.fixture
+def faulty_proxy(seaweedfs) -> Iterator[object]:
+    """SeaweedFS behind HTTP's faults, of which there are none yet."""
+    yield from _run("faulty_proxy", seaweedfs.endpoint, 0.0, stall_s=1.5, seed=1)
+
+
+@pytest.fixture
+def faulty_link(seaweedfs) -> Iterator[object]:
+    """SeaweedFS behind TCP's faults, of which there are none yet."""
+    yield from _run("faulty_link", seaweedfs.endpoint, 0.0, stall_s=1.5, seed=1)
 
 
 @pytest.fixture
