@@ -20,7 +20,8 @@ _PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
 # Another conditional write of the same object is under way: who wins is not said yet (S3's API reference, PutObject).
 _UNDECIDED = {"ConditionalRequestConflict", "OperationAborted"}
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
-# What was stored is not what was sent; the store has refused it.
+_TOO_LARGE = "EntityTooLarge"
+# What was received is not what was sent; the store has refused it.
 _GARBLED = {"BadDigest", "XAmzContentSHA256Mismatch"}
 
 _CHECK_NETWORK = "check that the endpoint is right and can be reached from here"
@@ -69,6 +70,8 @@ def translate(error: BaseException, operation: str, name: str) -> StoreError:
         return TransientError(answer.detail, _CHECK_STORE, throttled=answer.status in _THROTTLED)
     if answer.code in _GARBLED:
         return TransientError("the store received other bytes than were sent", _CHECK_LINK)
+    if answer.code == _TOO_LARGE:
+        return StoreError(f"{name}: {operation} failed: {answer.detail}; make shards smaller")
     advice = _CHECK_CREDENTIALS if answer.status in (401, 403) else _CHECK_REQUEST
     return TransientError(answer.detail, advice, doubtful=True)
 

@@ -18,6 +18,8 @@ class Faults:
         upstream: the server behind it, ``http://host:port``; endpoint: the same of itself.
         rate: part of what passes that fails, in all ``ways`` alike; may be changed at any time.
         stall_s: how long a stalled connection is kept open.
+        only: of HTTP: break those requests only whose path has this text.
+        passed: of HTTP: method, path and status of what was handed on.
     """
 
     upstream: str
@@ -26,7 +28,9 @@ class Faults:
     stall_s: float = 3.0
     seed: int = 0
     endpoint: str = ""
+    only: str = ""
     done: Counter[str] = field(default_factory=Counter)
+    passed: list[tuple[str, str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)

@@ -47,7 +47,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        way = self.proxy.draw()
+        way = self.proxy.draw() if self.proxy.only in self.path else "passed"
         if way in ("refused", "throttled"):
             self._refuse(503 if way == "refused" else 429)
         elif way == "reset":
@@ -71,6 +71,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             upstream.endheaders(body or None)
             answer = upstream.getresponse()
             data = answer.read()
+        self.proxy.passed.append((self.command, self.path, answer.status))
         if way == "lost":
             self._reset()
             return

@@ -204,3 +204,43 @@ def test_servers_are_known_by_their_headers(headers, server):
         message[name] = value
     assert _server(Head(404, message)) == server
     assert _server(None) == ""
+
+
+LARGE_BYTES = (128 << 20) + 1  # in parts
+
+
+def test_an_upload_in_parts_that_fails_is_aborted(seaweedfs, faulty_proxy):
+    where = uuid.uuid4().hex
+    store = RemoteStore(seaweedfs.url(where).replace(seaweedfs.endpoint, faulty_proxy.endpoint))
+    faulty_proxy.rate, faulty_proxy.ways, faulty_proxy.only = 1.0, ("refused",), "partNumber=3"
+    with pytest.raises(TransientError, match="503"):
+        store.put("large", bytes(LARGE_BYTES))
+    assert [(method, status) for method, path, status in faulty_proxy.passed if "uploadId=" in path][-1] == (
+        "DELETE",
+        204,
+    )
+    with pytest.raises(NotFound):
+        open_store(seaweedfs.url(where)).get("large")
+
+
+UPLOAD = """
+import resource, sys
+from hapistore.stores import open_store
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+store, data = open_store(sys.argv[1]), b"x" * int(sys.argv[2])
+store.put("small", b"x")
+before = peak_mib()
+store.put("large", data)
+assert store.head("large").bytes == len(data)
+print(peak_mib() - before)
+"""
+
+
+def test_an_upload_in_parts_takes_little_memory(seaweedfs, environment):
+    command = [sys.executable, "-c", UPLOAD, seaweedfs.url(uuid.uuid4().hex), str(LARGE_BYTES)]
+    done = subprocess.run(command, env={**environment, **seaweedfs.environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 80  # four parts of 16 MiB at most; a copy would take 128
