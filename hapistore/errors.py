@@ -56,20 +56,31 @@ class TransientError(StoreError):
     Args:
         cause: what went wrong; advice: what to check if it stays.
         throttled: whether the store asked for fewer requests.
+        doubtful: whether it looks final, but may come of a request or an answer that was garbled on its way.
         retry_after_s: how long it asked to wait, where it did.
     """
 
-    def __init__(self, cause: str, advice: str, *, throttled: bool = False, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        cause: str,
+        advice: str,
+        *,
+        throttled: bool = False,
+        doubtful: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(f"{cause}; {advice}")
         self.cause, self.advice = cause, advice
-        self.throttled, self.retry_after_s = throttled, retry_after_s
+        self.throttled, self.doubtful, self.retry_after_s = throttled, doubtful, retry_after_s
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_transient, (self.cause, self.advice, self.throttled, self.retry_after_s)
+        return _rebuild_transient, (self.cause, self.advice, self.throttled, self.doubtful, self.retry_after_s)
 
 
-def _rebuild_transient(cause: str, advice: str, throttled: bool, retry_after_s: float | None) -> TransientError:
-    return TransientError(cause, advice, throttled=throttled, retry_after_s=retry_after_s)
+def _rebuild_transient(
+    cause: str, advice: str, throttled: bool, doubtful: bool, retry_after_s: float | None
+) -> TransientError:
+    return TransientError(cause, advice, throttled=throttled, doubtful=doubtful, retry_after_s=retry_after_s)
 
 
 class ImageError(HapistoreError):

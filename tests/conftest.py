@@ -55,10 +55,12 @@ def environment() -> dict[str, str]:
 def hapistore(environment):
     """Runs ``hapistore …`` as a process of its own and returns the finished process."""
 
-    def run(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, credentials: dict[str, str] | None = None, **more: object
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "hapistore", *map(str, arguments)],
-            env=environment,
+            env={**environment, **(credentials or {})},
             capture_output=True,
             text=True,
             timeout=300,

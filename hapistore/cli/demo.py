@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 @click.command("demo", short_help="Transfer learning on real photographs, start to finish.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the held-out fifth and of training.")
+@click.option(
+    "--images", type=click.IntRange(min=50), help="Take only so many photographs: for a quick look at a slow store."
+)
 @committing_store_option
 @json_option
 @reporting_errors
-def command(store: ObjectStore, seed: int, as_json: bool) -> None:
+def command(store: ObjectStore, seed: int, images: int | None, as_json: bool) -> None:
     """Transfer learning on 2,624 real photographs, from compressed features.
 
     Ingests the ELPV photographs of solar cells (CC BY-NC-SA 4.0), extracts features with EfficientNet-Lite0 and
@@ -37,7 +40,7 @@ def command(store: ObjectStore, seed: int, as_json: bool) -> None:
     """
     from ..demo import run_demo  # brings torch: after --help and usage errors
 
-    result = run_demo(store, seed=seed, progress=ShowProgress)
+    result = run_demo(store, seed=seed, images=images, progress=ShowProgress)
     if as_json:
         print_json(result.to_json())
     else:

@@ -19,10 +19,13 @@ _HELD_OUT = 0.2
 _DEFECTIVE_FROM = 0.5
 
 
-def write_manifest(path: Path, seed: int) -> int:
-    """Write a manifest of all photographs: path, key, label, subset, defect_probability, cell_type.
+def write_manifest(path: Path, seed: int, limit: int | None = None) -> int:
+    """Write a manifest of photographs: path, key, label, subset, defect_probability, cell_type.
 
     A fifth of every (label, cell type) group becomes subset test, chosen by ``seed``.
+
+    Args:
+        limit: take so many, evenly spread over all; the same for every seed.
 
     Returns:
         How many photographs there are.
@@ -32,6 +35,8 @@ def write_manifest(path: Path, seed: int) -> int:
     """
     folder = _data_folder()
     cells = [line.split() for line in (folder / "labels.csv").read_text().splitlines() if line.strip()]
+    if limit is not None and limit < len(cells):
+        cells = [cells[number * len(cells) // limit] for number in range(limit)]
     groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for number, (_, probability, kind) in enumerate(cells):
         groups[_label(probability), kind].append(number)

@@ -58,18 +58,19 @@ class DemoResult:
         return asdict(self)
 
 
-def run_demo(store: ObjectStore, *, seed: int = 0, progress: Progress) -> DemoResult:
+def run_demo(store: ObjectStore, *, seed: int = 0, images: int | None = None, progress: Progress) -> DemoResult:
     """Ingest the photographs, extract their features, train linear heads on them.
 
     Args:
         seed: of the held-out fifth and the heads.
+        images: so many of the photographs; default: all.
         progress: called with (what, unit), gives a context that is called with (done, total).
 
     Raises:
         UsageError: the photographs or the network's weights are not installed.
     """
     prefix = load_backbone(BACKBONE).prefix("pool")
-    ingested = _ingest(store, seed, progress)
+    ingested = _ingest(store, seed, images, progress)
     with progress("extract features", "images") as show:
         extracted = extract(store, ingested.version.label, prefix, codecs=(STORED, EXACT), on_progress=show)
     accuracy, epoch_s = _train(_view(store, extracted, STORED), seed, progress)
@@ -91,10 +92,10 @@ def run_demo(store: ObjectStore, *, seed: int = 0, progress: Progress) -> DemoRe
     )
 
 
-def _ingest(store: ObjectStore, seed: int, progress: Progress) -> IngestResult:
+def _ingest(store: ObjectStore, seed: int, images: int | None, progress: Progress) -> IngestResult:
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "elpv.csv")
-        write_manifest(table, seed)
+        write_manifest(table, seed, images)
         with progress("ingest photographs", "images") as show:
             return ingest(store, DATASET, manifest(table), on_progress=show)
 

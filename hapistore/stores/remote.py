@@ -23,6 +23,8 @@ from .signed_head import Head, ask_head
 _Out = TypeVar("_Out")
 _CLASSES: dict[str, Callable[..., Any]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
 # Above this an object goes up in parts, some at a time; below, one request is faster and leaves nothing half done.
+# Parts are sent from the caller's memory, and a failure aborts them; those of a process that is killed stay until the
+# bucket's lifecycle rule for incomplete uploads removes them.
 _PARTS_FROM_BYTES, _PART_BYTES, _PARTS_AT_ONCE = 128 << 20, 16 << 20, 4
 
 
@@ -132,6 +134,7 @@ class RemoteStore:
         self._run("writing", name, write)
 
     def create(self, name: str, data: bytes | memoryview) -> None:
+        """In one request whatever its size, of which the providers take 5 GiB: only that can be conditional."""
         check_name(name)
         view = memoryview(data).cast("B")
         self._run("creating", name, lambda: obstore.put(self._client, name, view, mode="create"))

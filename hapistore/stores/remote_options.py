@@ -104,6 +104,8 @@ def _s3(url: RemoteUrl, options: RemoteOptions, endpoint: str | None) -> dict[st
     chosen.update({key: value for key, value in given.items() if value})
     if not endpoint and (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")):
         chosen["endpoint"] = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ["AWS_ENDPOINT_URL"]
+    # The signature covers a hash of the bytes, which not all servers look at; this one they do, and it costs no other.
+    chosen["checksum_algorithm"] = "SHA256"
     path_style = options.path_style if options.path_style is not None else bool(chosen.get("endpoint"))
     if "addressing" in url.options:
         path_style = url.options["addressing"] == "path"

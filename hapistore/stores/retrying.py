@@ -12,6 +12,7 @@ from ..errors import StoreError, TransientError, UsageError
 from .throttle import OF_THIS_PROCESS, Throttle
 
 _Out = TypeVar("_Out")
+_DOUBTED = 3  # an error that looks final is believed when it comes so often in a row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class Retrier:
             StoreError: it is time to give up; names object, operation, attempts, cause and what to check.
         """
         began = self._clock()
-        attempt = 1
+        attempt, doubtful = 1, 0
         while True:
             self._throttle.wait()
             try:
@@ -69,7 +70,9 @@ class Retrier:
             except TransientError as error:
                 wait = self._wait_s(attempt, error)
                 elapsed = self._clock() - began
-                if attempt == self.options.attempts or elapsed + wait > self.options.give_up_after_s:
+                doubtful = doubtful + 1 if error.doubtful else 0
+                is_last = attempt == self.options.attempts or doubtful == _DOUBTED
+                if is_last or elapsed + wait > self.options.give_up_after_s:
                     times = "once" if attempt == 1 else f"{attempt} times"
                     raise StoreError(
                         f"{name}: {operation} failed {times} in {elapsed:.1f} s: {error.cause}; {error.advice}"

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from datetime import timedelta
 from email.message import Message
+from http.client import HTTPException
 from typing import Any, NamedTuple
 
 import obstore
@@ -33,5 +34,5 @@ def ask_head(client: Any, name: str, *, timeout_s: float) -> Head | None:
             return Head(answer.status, answer.headers)
     except urllib.error.HTTPError as error:
         return Head(error.code, error.headers)
-    except (BaseError, OSError, ValueError):
+    except (BaseError, OSError, HTTPException, ValueError):
         return None  # who asks has another way to go on without

@@ -5,50 +5,15 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.server
-import random
-import socket
-import struct
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from faults import Faults, reset
 
 WAYS = ("refused", "throttled", "reset", "lost", "truncated", "stalled", "wrong")
 _HOP = {"connection", "keep-alive", "transfer-encoding", "proxy-connection"}
-
-
-@dataclass
-class FaultyProxy:
-    """Where it listens, how much it breaks, and what it has done so far.
-
-    Attributes:
-        rate: part of the requests that fail, in all ``ways`` alike; may be changed at any time.
-        stall_s: how long a stalled connection is kept open.
-    """
-
-    upstream: str
-    rate: float
-    ways: tuple[str, ...] = WAYS
-    stall_s: float = 3.0
-    seed: int = 0
-    endpoint: str = ""
-    done: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
-        self._lock = threading.Lock()
-
-    def draw(self) -> str:
-        with self._lock:
-            way = self._random.choice(self.ways) if self._random.random() < self.rate else "passed"
-            self.done[way] += 1
-            return way
-
-    def pick(self, count: int) -> int:
-        with self._lock:
-            return self._random.randrange(count)
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -60,9 +25,9 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def faulty_proxy(upstream: str, rate: float, **options: object) -> Iterator[FaultyProxy]:
+def faulty_proxy(upstream: str, rate: float, *, ways: tuple[str, ...] = WAYS, **options: object) -> Iterator[Faults]:
     """A running proxy before ``upstream`` (``http://host:port``)."""
-    proxy = FaultyProxy(upstream, rate, **options)
+    proxy = Faults(upstream, rate, ways, **options)
     handler = type("Handler", (_Handler,), {"proxy": proxy})
     server = _Server(("127.0.0.1", 0), handler)
     proxy.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
@@ -78,11 +43,11 @@ def faulty_proxy(upstream: str, rate: float, **options: object) -> Iterator[Faul
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    proxy: FaultyProxy
+    proxy: Faults
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        way = self.proxy.draw()
+        way = self.proxy.draw() if self.proxy.only in self.path else "passed"
         if way in ("refused", "throttled"):
             self._refuse(503 if way == "refused" else 429)
         elif way == "reset":
@@ -106,6 +71,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             upstream.endheaders(body or None)
             answer = upstream.getresponse()
             data = answer.read()
+        self.proxy.passed.append((self.command, self.path, answer.status))
         if way == "lost":
             self._reset()
             return
@@ -136,11 +102,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def _reset(self) -> None:
-        """Close at once, with RST: unsent data is dropped."""
         self.wfile.flush()
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
-        self.connection.close()
+        reset(self.connection)
 
     def log_message(self, format: str, *args: object) -> None:
         """Requests are counted, not printed."""

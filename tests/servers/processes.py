@@ -16,13 +16,29 @@ _READY_WITHIN_S = 60.0
 
 
 def free_ports(count: int, *, room_above: int = 0) -> list[int]:
-    """Ports that nobody listens on at this moment, nor on those that are ``room_above`` higher."""
+    """Ports that nobody has at this moment, nor those that are ``room_above`` higher.
+
+    All are below those that a system gives to outgoing connections, which could have one before its server has.
+    """
     found: list[int] = []
+    taken: set[int] = set()
     while len(found) < count:
-        port = random.randrange(20_000, 55_000)
-        if port not in found and not is_listening(port) and not (room_above and is_listening(port + room_above)):
+        port = random.randrange(10_240, 32_768 - room_above)
+        wanted = {port, port + room_above}
+        if not wanted & taken and all(map(_is_free, wanted)):
             found.append(port)
+            taken |= wanted
     return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def is_listening(port: int) -> bool:

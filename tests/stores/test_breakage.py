@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 import hapistore as hs
-from hapistore.errors import StoreError
+from hapistore.errors import StoreError, TransientError
 from hapistore.stores import FolderStore, open_store
 from hapistore.stores.known_servers import find_capabilities
 from hapistore.stores.remote import RemoteStore
@@ -75,49 +74,60 @@ def test_a_fifth_of_the_requests_fail_in_every_way(tmp_path, table, prefix, undi
     assert hs.verify_store(inner).damaged == []
 
 
-@pytest.fixture
-def proxy(seaweedfs):
-    folder = str(Path(__file__).resolve().parents[1] / "servers")
-    sys.path.insert(0, folder)
-    try:
-        from faulty_proxy import faulty_proxy
-    finally:
-        sys.path.remove(folder)
-    with faulty_proxy(seaweedfs.endpoint, 0.2, stall_s=1.5, seed=1) as proxy:
-        yield proxy
-
-
-def through(proxy, prefix: str, retry: RetryOptions) -> RetryingStore:
+def through(proxy, prefix: str) -> RemoteStore:
     url = f"s3://hapistore-tests/{prefix}?endpoint={proxy.endpoint}&region=us-east-1"
-    return RetryingStore(
-        RemoteStore(url, RemoteOptions(connect_timeout_s=2, stall_timeout_s=1)),
-        retry,
-        find_capabilities=find_capabilities,
-    )
+    return RemoteStore(url, RemoteOptions(connect_timeout_s=2, stall_timeout_s=1))
 
 
-def test_a_fifth_of_the_requests_fail_on_the_wire(seaweedfs, proxy, table, prefix, undisturbed):
-    where = f"wire/{uuid.uuid4().hex}"
+def retrying(store: RemoteStore, options: RetryOptions) -> RetryingStore:
+    return RetryingStore(store, options, find_capabilities=find_capabilities)
+
+
+@pytest.mark.parametrize("kind", ["faulty_proxy", "faulty_link"])
+def test_a_fifth_fails_on_the_wire(seaweedfs, request, table, prefix, undisturbed, kind):
+    proxy, where = request.getfixturevalue(kind), f"wire/{uuid.uuid4().hex}"
     clean = open_store(seaweedfs.url(where))
-    check_same(main_job(through(proxy, where, QUICK), clean, table, prefix), undisturbed)
+    proxy.rate = 0.2
+    check_same(main_job(retrying(through(proxy, where), QUICK), clean, table, prefix), undisturbed)
     assert all(proxy.done[way] for way in proxy.ways), proxy.done
     assert hs.verify_store(clean).damaged == []
 
 
 @pytest.mark.parametrize(
-    ("way", "cause"),
+    ("kind", "way", "cause"),
     [
-        ("refused", "503"),
-        ("throttled", "429"),
-        ("reset", "broke off"),
-        ("lost", "broke off"),
-        ("stalled", "did not answer in time"),
+        ("faulty_proxy", "refused", "503"),
+        ("faulty_proxy", "throttled", "429"),
+        ("faulty_proxy", "reset", "broke off"),
+        ("faulty_proxy", "lost", "broke off"),
+        ("faulty_proxy", "stalled", "did not answer in time"),
+        ("faulty_link", "refused", "no connection"),
+        ("faulty_link", "reset", "broke off"),
+        ("faulty_link", "truncated", "broke off"),
+        ("faulty_link", "stalled", "did not answer in time"),
+        ("faulty_link", "garbled", "broke off|400|received other bytes|did not answer in time"),
     ],
 )
-def test_a_store_that_always_fails_is_given_up_in_time_with_its_cause(proxy, table, way, cause):
+def test_a_store_that_always_fails_is_given_up_in_time_with_its_cause(request, table, kind, way, cause):
+    proxy = request.getfixturevalue(kind)
     proxy.rate, proxy.ways = 1.0, (way,)
-    store = through(proxy, f"never/{uuid.uuid4().hex}", HASTY)
+    store = retrying(through(proxy, f"never/{uuid.uuid4().hex}"), HASTY)
     began = time.monotonic()
-    with pytest.raises(StoreError, match=rf"failed \d+ times in .*{cause}.*check "):
+    with pytest.raises(StoreError, match=rf"failed \d+ times in .*({cause}).*check "):
         hs.ingest(store, "cells", hs.manifest(table))
     assert time.monotonic() - began < HASTY.give_up_after_s + 3
+
+
+def test_a_garbled_upload_is_never_stored(seaweedfs, faulty_link):
+    where = f"garbled/{uuid.uuid4().hex}"
+    store, clean = through(faulty_link, where), open_store(seaweedfs.url(where))
+    faulty_link.rate, faulty_link.ways = 1.0, ("garbled",)
+    data = bytes(100_000)
+    refused = 0
+    for number in range(40):
+        try:
+            store.create(f"x{number}", data)
+        except TransientError as error:
+            refused += "received other bytes" in str(error)
+    assert refused >= 5
+    assert all(clean.get(info.name) == data for info in clean.list())

@@ -54,7 +54,7 @@ def urls(tmp_path, request):
     return url
 
 
-@pytest.mark.parametrize("kind", ["folder", "seaweedfs"])
+@pytest.mark.parametrize("kind", ["folder", "seaweedfs", "azurite"])
 def test_every_commit_is_there_and_builds_on_the_one_before(urls, kind):
     url = urls(kind)
     store = open_store(url)

@@ -32,6 +32,12 @@ class TestSeaweedFS(StoreContract):
         return open_store(seaweedfs.url(f"contract/{uuid.uuid4().hex}"))
 
 
+class TestAzurite(StoreContract):
+    @pytest.fixture
+    def store(self, azurite):
+        return open_store(azurite.url(f"contract/{uuid.uuid4().hex}"))
+
+
 class TestSwift(StoreContract):
     """All but the race of creators, in which Swift lets several win: see test_swift.py."""
 

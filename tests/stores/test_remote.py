@@ -110,7 +110,9 @@ class TestErrors:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         store = open_store(seaweedfs.url("x"))
         for request in (lambda: store.get("a"), lambda: store.create("a", b"x"), lambda: list(store.list())):
-            with pytest.raises(StoreError, match=r"403 .*SignatureDoesNotMatch.*check the credentials") as caught:
+            with pytest.raises(
+                StoreError, match=r"failed 3 times .*403 .*SignatureDoesNotMatch.*check the cr"
+            ) as caught:
                 request()
             assert not isinstance(caught.value, NotFound)
 
@@ -131,7 +133,10 @@ class TestErrors:
         with pytest.raises(StoreError) as caught:
             open_store(seaweedfs.url("x")).get("a")
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
-        assert "Signature=" not in str(caught.value) and caught.value.__cause__ is None
+        error: BaseException | None = caught.value
+        while error is not None:  # obstore's own text has it, and would be in every traceback
+            assert "Signature=" not in str(error)
+            error = error.__cause__
 
     def test_what_is_found_out_of_a_real_store(self, seaweedfs):
         found = open_store(seaweedfs.url(uuid.uuid4().hex)).capabilities
@@ -201,3 +206,43 @@ def test_servers_are_known_by_their_headers(headers, server):
         message[name] = value
     assert _server(Head(404, message)) == server
     assert _server(None) == ""
+
+
+LARGE_BYTES = (128 << 20) + 1  # in parts
+
+
+def test_an_upload_in_parts_that_fails_is_aborted(seaweedfs, faulty_proxy):
+    where = uuid.uuid4().hex
+    store = RemoteStore(seaweedfs.url(where).replace(seaweedfs.endpoint, faulty_proxy.endpoint))
+    faulty_proxy.rate, faulty_proxy.ways, faulty_proxy.only = 1.0, ("refused",), "partNumber=3"
+    with pytest.raises(TransientError, match="503"):
+        store.put("large", bytes(LARGE_BYTES))
+    assert [(method, status) for method, path, status in faulty_proxy.passed if "uploadId=" in path][-1] == (
+        "DELETE",
+        204,
+    )
+    with pytest.raises(NotFound):
+        open_store(seaweedfs.url(where)).get("large")
+
+
+UPLOAD = """
+import resource, sys
+from hapistore.stores import open_store
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+store, data = open_store(sys.argv[1]), b"x" * int(sys.argv[2])
+store.put("small", b"x")
+before = peak_mib()
+store.put("large", data)
+assert store.head("large").bytes == len(data)
+print(peak_mib() - before)
+"""
+
+
+def test_an_upload_in_parts_takes_little_memory(seaweedfs, environment):
+    command = [sys.executable, "-c", UPLOAD, seaweedfs.url(uuid.uuid4().hex), str(LARGE_BYTES)]
+    done = subprocess.run(command, env={**environment, **seaweedfs.environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 80  # four parts of 16 MiB at most; a copy would take 128

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from hapistore.errors import StoreError, TransientError, UsageError
@@ -75,6 +77,25 @@ def test_a_store_that_asks_for_time_gets_it():
     requests = Requests(passing(throttled=True, retry_after_s=7))
     assert requests.run(first_wait_s=1) == "done"
     assert requests.now >= 7
+
+
+def test_what_looks_final_is_believed_the_third_time_in_a_row():
+    requests = Requests(*[passing(doubtful=True) for _ in range(99)])
+    with pytest.raises(StoreError, match="failed 3 times"):
+        requests.run()
+    assert requests.attempts == [1, 2, 3]
+    mixed = [passing(doubtful=number % 3 != 2) for number in range(8)]
+    assert Requests(*mixed).run() == "done"
+
+
+def test_a_passing_error_pickles():
+    error = pickle.loads(pickle.dumps(passing(doubtful=True, retry_after_s=3)))
+    assert (error.doubtful, error.throttled, error.retry_after_s, error.cause) == (
+        True,
+        False,
+        3,
+        "the connection broke off",
+    )
 
 
 def test_other_errors_are_not_tried_again():

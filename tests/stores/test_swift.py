@@ -17,7 +17,8 @@ from hapistore.stores.protocol import Capabilities
 def test_it_is_found_out_not_to_create_atomically(swift):
     store = open_store(swift.url(uuid.uuid4().hex))
     assert store.capabilities == Capabilities(atomic_create=False, consistent_list=False)  # by its headers
-    assert not probe_capabilities(store).atomic_create  # and in fact
+    # And in fact, though not in every race.
+    assert not all(probe_capabilities(store).atomic_create for _ in range(10))
     with pytest.raises(UsageError, match=r"several writers create one object.*--single-writer"):
         require_commits(store)
 
