@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import obstore
 
-from ..errors import StoreError, UsageError
+from ..errors import NotFound, StoreError, UsageError
 from .protocol import ObjectInfo
 from .remote import RemoteStore
 from .remote_options import SCHEMES, RemoteOptions
@@ -101,7 +101,10 @@ class Bucket:
             yield from page
 
     def _again(self, operation: str, name: str, request: Callable[[], _Out]) -> _Out:
-        return self._retrier.run(operation, name, lambda _: request())
+        try:
+            return self._retrier.run(operation, name, lambda _: request())
+        except ValueError as error:  # obstore's: of names that no request can be made for
+            raise NotFound(f"there is no object {name!r}: {str(error).splitlines()[0]}") from error
 
 
 class _AnyName(RemoteStore):
