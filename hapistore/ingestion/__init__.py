@@ -3,20 +3,51 @@
 from .converting import ConvertResult, convert
 from .ingesting import IngestOptions, IngestResult, ingest
 from .quarantine import Quarantined, load_quarantine
-from .sources import ClassFolders, Manifest, Source, image_folder, manifest, open_source
+from .sources import (
+    BucketFolders,
+    ClassFolders,
+    ImageRecords,
+    ImageTables,
+    LmdbImages,
+    Manifest,
+    Source,
+    SubsetFrom,
+    WebDataset,
+    bucket_folder,
+    image_folder,
+    image_records,
+    lmdb_images,
+    manifest,
+    open_source,
+    parquet,
+    saved_dataset,
+    webdataset,
+)
 
 __all__ = [
+    "BucketFolders",
     "ClassFolders",
     "ConvertResult",
+    "ImageRecords",
+    "ImageTables",
     "IngestOptions",
     "IngestResult",
+    "LmdbImages",
     "Manifest",
     "Quarantined",
     "Source",
+    "SubsetFrom",
+    "WebDataset",
+    "bucket_folder",
     "convert",
     "image_folder",
+    "image_records",
     "ingest",
+    "lmdb_images",
     "load_quarantine",
     "manifest",
     "open_source",
+    "parquet",
+    "saved_dataset",
+    "webdataset",
 ]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
-from hapistore_format import SUBSETS
-
 from ...errors import UsageError
 from .protocol import CHUNK_ROWS, Chunk, Listing
+from .subset_names import ALL_NAMES, subset_called
 
 EXTENSIONS = frozenset({
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pbm", "pnm", "avif", "jp2",
@@ -23,7 +22,8 @@ SCHEMA = pa.schema([("key", pa.string()), ("label", pa.string()), ("subset", pa.
 
 
 class ClassFolders:
-    """``root/label/…/image.jpg``, or ``root/subset/label/…`` where all top folders are subset names.
+    """``root/label/…/image.jpg``, or ``root/subset/label/…`` where all top folders are subset names
+    (``validation`` is val, and so on: ``subset_names``).
 
     Images that lie directly in ``root`` have no label. Keys are paths relative to ``root``, with
     slashes; records are sorted by key. Links that lead out of ``root`` are not followed.
@@ -46,7 +46,7 @@ class ClassFolders:
         return Listing(chunks=self._chunks(keys), records=len(keys), root=self.root, ignored=dict(ignored))
 
     def _chunks(self, keys: list[str]) -> Iterator[Chunk]:
-        with_subsets = {key.partition("/")[0] if "/" in key else "" for key in keys} <= set(SUBSETS)
+        with_subsets = all_subsets(key.partition("/")[0] if "/" in key else "" for key in keys)
         for start in range(0, len(keys), CHUNK_ROWS):
             part = keys[start : start + CHUNK_ROWS]
             yield Chunk(annotations=annotate(part, with_subsets), images=[self.root / key for key in part])
@@ -89,7 +89,12 @@ def _folders(keys: list[str], with_subsets: bool) -> tuple[list[str | None], lis
     level = int(with_subsets)
     parts = [key.split("/", level + 1) for key in keys]
     labels = [folders[level] if len(folders) > level + 1 else None for folders in parts]
-    return labels, [folders[0] if with_subsets else None for folders in parts]
+    return labels, [subset_called(folders[0]) if with_subsets else None for folders in parts]
+
+
+def all_subsets(folders: Iterable[str]) -> bool:
+    """Whether the top folders are all named after subsets."""
+    return set(folders) <= set(ALL_NAMES)
 
 
 def has_image_extension(name: str) -> bool:

@@ -41,7 +41,9 @@ class ColumnTypes:
             if name not in self._types:
                 check_column_name(name, self._where)
                 if len(self._types) == _MOST_COLUMNS:
-                    raise UsageError(f"{self._where} has more than {_MOST_COLUMNS} columns; put them into one that nests")
+                    raise UsageError(
+                        f"{self._where} has more than {_MOST_COLUMNS} columns; put them into one that nests"
+                    )
         ordered = dict.fromkeys(["key", "label", "subset", *names])
         return pa.table({name: self._column(name, rows) for name in ordered})
 
@@ -88,7 +90,9 @@ class ColumnTypes:
             try:
                 type_so_far = unify(type_so_far, found)
             except pa.ArrowException:
-                return UsageError(f"{where} is of type {found}, in earlier records it is {type_so_far}; make them equal")
+                return UsageError(
+                    f"{where} is of type {found}, in earlier records it is {type_so_far}; make them equal"
+                )
         return None
 
 

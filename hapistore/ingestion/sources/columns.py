@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from hapistore_format.annotations import RESERVED
 from ...errors import UsageError
 from .subset_names import subset_called
 
-Column = pa.Array | pa.ChunkedArray
+Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 _LONGEST_NAME = 255
 
 
@@ -74,9 +75,7 @@ def subset_column(column: Column, name: str, where: str, *, first_row: int = 0) 
     subsets = [value if value is None else subset_called(value) for value in values]
     for row, (value, subset) in enumerate(zip(values, subsets, strict=True), first_row + 1):
         if subset is None and value is not None:
-            raise UsageError(
-                f"{where}, record {row}: {name} is {value!r}, expected {', '.join(SUBSETS)} or nothing"
-            )
+            raise UsageError(f"{where}, record {row}: {name} is {value!r}, expected {', '.join(SUBSETS)} or nothing")
     return pa.array(subsets, pa.string())
 
 

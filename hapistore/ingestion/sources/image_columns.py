@@ -52,7 +52,9 @@ class ImageColumns:
         check_columns(schema.names, {self.image, self.label, self.subset, "key"}, where)
         self._class_names = _class_names(schema, self.label)
         self.left_out = [f.name for f in schema if f.name != self.image and holds_images(plain_type(f.type))]
-        self.key = next((name for name in _USUAL_KEYS if name in schema.names and is_text(schema.field(name).type)), None)
+        self.key = next(
+            (name for name in _USUAL_KEYS if name in schema.names and is_text(schema.field(name).type)), None
+        )
         self.has_paths = _has_paths(schema.field(self.image).type)
         used = {self.image, self.label, self.subset, "key", *self.left_out}
         self._metadata = [name for name in schema.names if name not in used]
@@ -89,7 +91,7 @@ class ImageColumns:
         if pa.types.is_struct(column.type):
             paths = column.field("path") if self.has_paths else None
             column = pc_flatten(column, "bytes")
-        views = []
+        views: list[ImageRef] = []
         for row, value in enumerate(column):
             buffer = value.as_buffer()
             if buffer is not None:

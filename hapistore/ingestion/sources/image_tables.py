@@ -6,6 +6,7 @@ import os
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import pyarrow as pa
@@ -60,11 +61,9 @@ class ImageTables:
         image: str | None = None,
         label: str | None = None,
         subset: str | None = None,
-        remote: bool = False,
     ) -> None:
         self._what, self._parts = what, parts
         self._chosen = {"image": image, "label": label, "subset": subset}
-        self._remote = remote
 
     def listing(self) -> Listing:
         columns = self._columns(self._parts[0])
@@ -146,19 +145,14 @@ def _batches(part: Part, columns: list[str], rows: int) -> Iterator[pa.RecordBat
         yield batch
 
 
-class _reading:  # noqa: N801 - a context manager that reads like a verb
+@contextmanager
+def _reading(part: Part) -> Iterator[None]:
     """Arrow's errors, with the file's name."""
-
-    def __init__(self, part: Part) -> None:
-        self._part = part
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (pa.ArrowException, OSError, UnicodeDecodeError)):
-            first = str(error).strip().partition("\n")[0]
-            raise HapistoreError(f"source {self._part.name} cannot be read: {first}") from error
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise HapistoreError(f"source {part.name} cannot be read: {first}") from error
 
 
 def _check_types(schema: pa.Schema, types: dict[str, pa.DataType], where: str) -> None:
@@ -168,7 +162,8 @@ def _check_types(schema: pa.Schema, types: dict[str, pa.DataType], where: str) -
             types[field.name] = unify(before, field.type)
         except pa.ArrowException:
             raise UsageError(
-                f"source {where}: column {field.name!r} is {field.type}, in the files before it is {before}; make them equal"
+                f"source {where}: column {field.name!r} is {field.type}, in the files before it is {before}; "
+                "make them equal"
             ) from None
 
 

@@ -110,7 +110,9 @@ class Manifest:
 
     def _open(self) -> Path | io.BytesIO:
         """The table's file; one of a bucket, in memory."""
-        missing = f"source {self._where.partition(' ')[2]} does not exist; expected a folder of class folders or a manifest"
+        missing = (
+            f"source {self._where.partition(' ')[2]} does not exist; expected a folder of class folders or a manifest"
+        )
         if isinstance(self.path, Path):
             if not self.path.exists():
                 raise UsageError(missing)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...errors import UsageError
 from ...stores.bucket import is_bucket_url
 from .image_tables import ImageTables
 from .places import Place, find_places
@@ -33,7 +32,9 @@ class ParquetFile:
 
     def bytes_per_row(self, column: str) -> int:
         with self._open() as file:
-            return max((_bytes_per_row(file.metadata.row_group(n), column) for n in range(file.num_row_groups)), default=0)
+            return max(
+                (_bytes_per_row(file.metadata.row_group(n), column) for n in range(file.num_row_groups)), default=0
+            )
 
     def batches(self, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
         with self._open() as file:
@@ -82,5 +83,4 @@ def parquet(
         image=image_column,
         label=label_column,
         subset=subset_column,
-        remote=is_bucket_url(text),
     )

@@ -95,7 +95,7 @@ def _of_pattern(name: str, pattern: str) -> str:
 
 def _in_folder(name: str) -> list[Place]:
     if glob.has_magic(name):
-        return [Place(name=path, path=Path(path)) for path in sorted(glob.glob(name, recursive=True))]
+        return [Place(name=path, path=Path(path)) for path in sorted(glob.iglob(name, recursive=True))]  # noqa: PTH207 - it may be absolute
     return [Place(name=name, path=Path(name))] if os.path.lexists(name) else []
 
 
@@ -154,7 +154,9 @@ class FileSlice:
         with open(self._path, "rb", buffering=0) as file:
             data = os.pread(file.fileno(), self._size, self._start)
         if len(data) != self._size:
-            raise StoreError(f"{self._path}: bytes {self._start} to {self._start + self._size} are gone; it was changed")
+            raise StoreError(
+                f"{self._path}: bytes {self._start} to {self._start + self._size} are gone; it was changed"
+            )
         return data
 
 
