@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...errors import UsageError
 
-_BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
-_MOST = 1_000_000
+_MOST = 100_000
 
 
 def expand_braces(pattern: str) -> list[str]:
     """Every name that a pattern stands for, as a shell would write them; the pattern itself where it has no braces.
 
     Raises:
-        UsageError: there are more than a million.
+        UsageError: there are more than 100,000.
     """
     names: list[str] = []
     for name in _expand(pattern):
@@ -27,17 +26,28 @@ def expand_braces(pattern: str) -> list[str]:
 
 
 def _expand(pattern: str) -> Iterator[str]:
-    for found in _BRACES.finditer(pattern):  # innermost first
-        choices = _choices(found[1])
-        if choices is not None:
-            for choice in choices:
-                yield from _expand(pattern[: found.start()] + choice + pattern[found.end() :])
+    for start, character in enumerate(pattern):
+        inside = _inside(pattern, start) if character == "{" else None
+        choices = _choices(inside) if inside is not None else None
+        if inside is not None and choices is not None:
+            rest = pattern[start + len(inside) + 2 :]
+            yield from (pattern[:start] + choice + end for choice in choices for end in _expand(rest))
             return
     yield pattern
 
 
-def _choices(text: str) -> Iterator[str] | None:
-    bounds = _RANGE.fullmatch(text)
+def _inside(pattern: str, start: int) -> str | None:
+    """What lies between a brace and the one that closes it."""
+    depth = 0
+    for at in range(start, len(pattern)):
+        depth += {"{": 1, "}": -1}.get(pattern[at], 0)
+        if not depth:
+            return pattern[start + 1 : at]
+    return None
+
+
+def _choices(inside: str) -> Iterable[str] | None:
+    bounds = _RANGE.fullmatch(inside)
     if bounds:
         first, last = int(bounds[1]), int(bounds[2])
         # As in bash: where a bound is written with zeros before it, all are as wide.
@@ -45,4 +55,11 @@ def _choices(text: str) -> Iterator[str] | None:
         width = max(map(len, bounds.groups())) if padded else 0
         step = 1 if last >= first else -1
         return (f"{number:0{width}d}" for number in range(first, last + step, step))
-    return iter(text.split(",")) if "," in text else None
+    parts, depth = [""], 0
+    for character in inside:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return (name for part in parts for name in _expand(part)) if len(parts) > 1 else None

@@ -71,7 +71,8 @@ class ColumnTypes:
         subset = subset_called(said) if isinstance(said, str) else None
         if subset is None and said is not None:
             raise UsageError(
-                f"{self._where}, record {row.get('key')!r}: subset is {said!r:.80}, expected {', '.join(SUBSETS)} or nothing"
+                f"{self._where}, record {row.get('key')!r}: subset is {said!r:.80}, "
+                f"expected {', '.join(SUBSETS)} or nothing"
             )
         return subset
 

@@ -68,8 +68,6 @@ class ImageTables:
     def listing(self) -> Listing:
         columns = self._columns(self._parts[0])
         key, records = self._choose_key(columns)
-        if records == 0:
-            raise UsageError(f"source {self._what} has no rows")
         ignored: dict[str, int] = Counter()
         return Listing(chunks=self._chunks(key, ignored), records=records, ignored=ignored)
 
@@ -98,6 +96,7 @@ class ImageTables:
     def _chunks(self, key: str | None, ignored: dict[str, int]) -> Iterator[Chunk]:
         types: dict[str, pa.DataType] = {}
         short = _short_names([part.name for part in self._parts])
+        records = 0
         for part, name in zip(self._parts, short, strict=True):
             columns = self._columns(part)
             rows = min(_HELD_ROWS, max(1, _HELD_BYTES // max(1, part.bytes_per_row(columns.image))))
@@ -108,10 +107,13 @@ class ImageTables:
                 _check_types(chunk.annotations.schema, types, part.name)
                 yield chunk
                 first += batch.num_rows
+            records += first
             for column in columns.left_out:
                 ignored[f"values of column {column}, which holds bytes"] = first + ignored.get(
                     f"values of column {column}, which holds bytes", 0
                 )
+        if not records:
+            raise UsageError(f"source {self._what} has no rows")
 
     def _keys(
         self, batch: pa.RecordBatch, key: str | None, columns: ImageColumns, prefix: str, first: int, where: str

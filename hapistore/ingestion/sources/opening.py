@@ -137,14 +137,15 @@ _BUCKET: _Kind = ("a prefix of class folders", lambda text, _: BucketFolders(tex
 
 
 def _in_bucket(url: str) -> _Kind:
-    name = ObjectUrl.parse(url).name
+    name = expand_braces(ObjectUrl.parse(url).name)[0]
+    several = name != ObjectUrl.parse(url).name
     if name.lower().endswith(_TABLES):
         return _MANIFEST
     if is_tar(name):
         return _WEBDATASET
     if name.lower().endswith(".parquet"):
         return _PARQUET
-    if "*" in name or len(expand_braces(name)) > 1:
+    if "*" in name or several:
         raise UsageError(f"source {url} is a pattern that names neither .tar nor .parquet")
     return _BUCKET
 
@@ -153,7 +154,7 @@ def _on_disk(text: str, options: _Options) -> _Kind:
     path = Path(text)
     if path.is_dir():
         return _of_folder(path)
-    lower = text.lower()
+    lower = (text if path.exists() else expand_braces(text)[0]).lower()
     if lower.endswith(_TABLES):
         return _MANIFEST
     if is_tar(lower):
@@ -162,13 +163,13 @@ def _on_disk(text: str, options: _Options) -> _Kind:
         return _MANIFEST if _has_no_images(text, options) else _PARQUET
     if lower.endswith(_LMDBS):
         return _LMDB
-    if path.is_file() or glob.has_magic(text) or len(expand_braces(text)) > 1:
-        what = (
-            "is a file, expected a folder of class folders or a .csv or .jsonl manifest; there are"
-            if (path.is_file())
-            else "is a pattern that names neither .tar nor .parquet; there are"
+    if path.is_file():
+        raise UsageError(
+            f"source {text} is a file, expected a folder of class folders or a .csv or .jsonl manifest; "
+            f"there are {KINDS}"
         )
-        raise UsageError(f"source {text} {what} {KINDS}")
+    if glob.has_magic(text) or lower != text.lower():
+        raise UsageError(f"source {text} is a pattern that names neither .tar nor .parquet")
     raise UsageError(f"source {text} does not exist; expected {KINDS}")
 
 

@@ -42,7 +42,7 @@ class ParquetFile:
 
     def _open(self) -> pq.ParquetFile:
         source = self._place.path if self._place.path is not None else self._place.open()
-        return pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+        return pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER_BYTES, page_checksum_verification=True)
 
 
 def _bytes_per_row(group: pq.RowGroupMetaData, column: str) -> int:
