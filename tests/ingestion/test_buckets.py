@@ -158,7 +158,7 @@ def test_what_is_not_there(bucket, kind, listed):
 
 
 def test_a_part_of_a_pattern_that_is_not_there(bucket, listed):
-    with pytest.raises(UsageError, match=r"x-1\*\.tar does not exist; s3://.* stands for it"):
+    with pytest.raises(UsageError, match=r"x-1\*\.tar.* does not exist; s3://.* stands for it"):
         listed(open_source(bucket.url("x-{1,2}*.tar")))
 
 
