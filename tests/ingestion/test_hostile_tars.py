@@ -197,6 +197,13 @@ def test_json_that_says_what_cannot_be_kept(source, picture, listed, said, messa
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_text_that_is_too_long(source, picture, store):
+    data = tar_of(("a.png", picture(0)), ("a.txt", bytes((16 << 20) + 1)), ("b.png", picture(1)))
+    result = ingest(store, "d", source(gzip.compress(data), "a.tar.gz"))
+    assert (result.images, result.quarantined[0].reason) == (1, "bad-metadata")
+    assert result.quarantined[0].detail == "a.txt has 16777217 bytes, expected at most 16777216"
+
+
 def test_no_tar_at_all(source, listed):
     with pytest.raises(HapistoreError, match="no tar header at byte 0"):
         listed(source(b"x" * 4096))

@@ -83,18 +83,18 @@ def test_a_sample_with_several_parts(pack, picture, listed):
     path = pack("a.tar", [*parts, ("alone.txt", b"no image"), ("plain", b""), (".hidden.png", b"")])
     found = listed(tars(path))
     assert found.annotations.to_pylist() == [{"key": "k", "label": "cat", "subset": None}]
-    assert found.images[0]() == parts[0][1]
+    assert found.images[0] == parts[0][1]
     assert found.ignored == {
         "members .npy": 1, "members .pyd": 1, "members without an extension": 2, "samples without an image": 1,
     }  # fmt: skip
-    assert listed(tars(path, image_extension="seg.png")).images[0]() == parts[1][1]
+    assert listed(tars(path, image_extension="seg.png")).images[0] == parts[1][1]
 
 
 def test_several_images_must_be_chosen(pack, picture, listed):
     path = pack("a.tar", [("k.jpg", picture(1, "JPEG")), ("k.png", picture(2))])
     with pytest.raises(UsageError, match="sample 'k' has images as jpg and png; choose one by --image-extension"):
         listed(tars(path))
-    assert listed(open_source(path, image_extension=".PNG")).images[0]() == picture(2)
+    assert listed(open_source(path, image_extension=".PNG")).images[0] == picture(2)
 
 
 def test_labels_and_subsets_of_json(pack, picture, listed):

@@ -11,7 +11,7 @@ from .protocol import Chunk, ImageRef, Listing, Source
 from .records import ImageRecords, image_records
 from .saved_datasets import saved_dataset
 from .subset_from import SubsetFrom
-from .webdataset import WebDataset, webdataset
+from .webdataset_tars import WebDataset, webdataset
 
 __all__ = [
     "BucketFolders",

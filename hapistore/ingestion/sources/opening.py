@@ -24,7 +24,7 @@ from .places import find_places
 from .protocol import Source
 from .saved_datasets import is_saved_dataset, saved_dataset
 from .subset_from import SubsetFrom
-from .webdataset import WebDataset, is_tar
+from .webdataset_tars import WebDataset, is_tar
 
 _TABLES = (".csv", ".jsonl", ".ndjson")
 _LMDBS = (".mdb", ".lmdb")

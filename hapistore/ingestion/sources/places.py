@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from hapistore_format.image_shard import MAX_IMAGE_BYTES
 
-from ...errors import ImageError, NotFound, StoreError, UsageError
+from ...errors import ImageError, NotFound, UsageError
 from ...stores.bucket import Bucket, ObjectUrl, is_bucket_url
 from ...threads import map_ahead
 from .braces import expand_braces
@@ -138,26 +138,6 @@ class FetchedImage:
             return self._bucket.get(self._name)
         except NotFound as error:
             raise ImageError("unreadable-file", str(error)) from error
-
-
-class FileSlice:
-    """An image that lies within a file."""
-
-    __slots__ = ("_path", "_size", "_start")
-
-    def __init__(self, path: Path, start: int, size: int) -> None:
-        self._path, self._start, self._size = path, start, size
-
-    def __call__(self) -> bytes:
-        if self._size > MAX_IMAGE_BYTES:
-            raise ImageError("too-large", f"it has {self._size} bytes, expected at most {MAX_IMAGE_BYTES}")
-        with open(self._path, "rb", buffering=0) as file:
-            data = os.pread(file.fileno(), self._size, self._start)
-        if len(data) != self._size:
-            raise StoreError(
-                f"{self._path}: bytes {self._start} to {self._start + self._size} are gone; it was changed"
-            )
-        return data
 
 
 class BucketFile(io.RawIOBase):

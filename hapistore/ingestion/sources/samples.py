@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,6 @@ _LONGEST_TEXT = 16 << 20
 _MOST_MEMBERS = 1000
 _MOST_REASONS = 50
 
-TakeImage = Callable[[Member], ImageRef]
-
 
 @dataclass
 class Sample:
@@ -33,11 +31,13 @@ class Sample:
 
     Attributes:
         images: by extension, lower case; texts: those that are read, by extension; seen: all extensions.
+        unusable: why a text was not read.
     """
 
     key: str
     images: dict[str, ImageRef] = field(default_factory=dict)
-    texts: dict[str, bytes | ImageError] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    unusable: ImageError | None = None
     seen: set[str] = field(default_factory=set)
 
     def image(self, chosen: str | None, where: str) -> ImageRef | None:
@@ -63,6 +63,8 @@ class Sample:
         Raises:
             ImageError: ``bad-metadata``.
         """
+        if self.unusable:
+            raise self.unusable
         said = self._json() if "json" in self.texts else {}
         row = {**said, "key": self.key}
         if "cls" in self.texts:
@@ -82,22 +84,16 @@ class Sample:
         return said
 
     def _text(self, extension: str) -> str:
-        data = self.texts[extension]
-        if isinstance(data, ImageError):
-            raise data
         try:
-            return data.decode("utf-8")
+            return self.texts[extension].decode("utf-8")
         except UnicodeDecodeError as error:
             raise ImageError("bad-metadata", f"{self.key}.{extension} is not UTF-8: {error}") from error
 
 
-def read_samples(
-    tar: TarReader, where: str, take_image: TakeImage, ignored: Counter[str], *, chosen: str | None
-) -> Iterator[Sample]:
+def read_samples(tar: TarReader, ignored: Counter[str], *, chosen: str | None) -> Iterator[Sample]:
     """Samples of a tar, in its order; those of no image too.
 
     Args:
-        take_image: keeps the image of the current member, or notes where it is.
         chosen: of which extension the image is, lower case.
         ignored: counts members that are passed over, by reason.
     """
@@ -114,47 +110,35 @@ def read_samples(
             sample = Sample(key)
         sample.seen.add(extension)
         if len(sample.seen) > _MOST_MEMBERS:
-            raise UsageError(f"{where}: sample {key!r:.200} has more than {_MOST_MEMBERS} members")
-        _take(sample, extension, member, tar, take_image, ignored, chosen)
+            raise UsageError(f"{tar.where}: sample {key!r:.200} has more than {_MOST_MEMBERS} members")
+        if extension in _TEXTS:
+            _take_text(sample, extension, tar, member)
+        elif extension == chosen or (chosen is None and has_image_extension("x." + extension)):
+            # Of several nothing can come but an error: two are enough to say so.
+            if chosen is not None or len(sample.images) < 2 or "." not in extension:
+                sample.images[extension] = _read_image(tar, member)
+        else:
+            reason = f"members .{extension:.40}"
+            known = reason in ignored or len(ignored) < _MOST_REASONS
+            ignored[reason if known else "members with other extensions"] += 1
     if sample:
         yield sample
 
 
-def _take(
-    sample: Sample,
-    extension: str,
-    member: Member,
-    tar: TarReader,
-    take_image: TakeImage,
-    ignored: Counter[str],
-    chosen: str | None,
-) -> None:
-    if extension in _TEXTS:
-        sample.texts[extension] = (
-            tar.read(member)
-            if member.size <= _LONGEST_TEXT
-            else ImageError("bad-metadata", f"{member.name} has {member.size} bytes, expected at most {_LONGEST_TEXT}")
-        )
-    elif extension == chosen or (chosen is None and has_image_extension("x." + extension)):
-        # Of several nothing can come but an error: two are enough to say so.
-        if chosen is not None or len(sample.images) < 2 or "." not in extension:
-            sample.images[extension] = take_image(member)
+def _take_text(sample: Sample, extension: str, tar: TarReader, member: Member) -> None:
+    if member.size <= _LONGEST_TEXT:
+        sample.texts[extension] = tar.read(member)
     else:
-        reason = f"members .{extension:.40}"
-        ignored[reason if reason in ignored or len(ignored) < _MOST_REASONS else "members with other extensions"] += 1
+        said = f"{member.name} has {member.size} bytes, expected at most {_LONGEST_TEXT}"
+        sample.unusable = ImageError("bad-metadata", said)
 
 
-def take_bytes(tar: TarReader) -> TakeImage:
-    """Keeps images in memory: for archives that can be read only once."""
-
-    def take(member: Member) -> ImageRef:
-        if member.size <= MAX_IMAGE_BYTES:
-            return tar.read(member)
-        return failing(
-            ImageError("too-large", f"{member.name} has {member.size} bytes, expected at most {MAX_IMAGE_BYTES}")
-        )
-
-    return take
+def _read_image(tar: TarReader, member: Member) -> ImageRef:
+    if member.size <= MAX_IMAGE_BYTES:
+        return tar.read(member)
+    return failing(
+        ImageError("too-large", f"{member.name} has {member.size} bytes, expected at most {MAX_IMAGE_BYTES}")
+    )
 
 
 def failing(error: ImageError) -> ImageRef:

@@ -56,7 +56,7 @@ class TarReader:
     """
 
     def __init__(self, file: BinaryIO, where: str) -> None:
-        self._file, self._where = file, where
+        self._file, self.where = file, where
         self._at = 0
         self._can_seek = file.seekable() and not isinstance(file, GzipFile)  # which seeks by reading
 
@@ -88,16 +88,16 @@ class TarReader:
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.TarError as error:
-            raise HapistoreError(f"{self._where}: no tar header at byte {at}: {error}") from error
+            raise HapistoreError(f"{self.where}: no tar header at byte {at}: {error}") from error
         if header.size < 0:
-            raise HapistoreError(f"{self._where}: the member at byte {at} claims {header.size} bytes")
+            raise HapistoreError(f"{self.where}: the member at byte {at} claims {header.size} bytes")
         return header
 
     def _extension(self, header: tarfile.TarInfo) -> dict[str, str]:
         """What a header says of the next member; of all further ones (``g``) only their content would count."""
         if header.size > _LONGEST_EXTENSION:
             raise HapistoreError(
-                f"{self._where}: an extended header at byte {self._at} claims {header.size} bytes, "
+                f"{self.where}: an extended header at byte {self._at} claims {header.size} bytes, "
                 f"expected at most {_LONGEST_EXTENSION}"
             )
         data = self._exactly(header.size, "an extended header")
@@ -109,7 +109,7 @@ class TarReader:
         if said is None:
             return otherwise
         if not (said.isascii() and said.isdigit() and len(said) < 20):
-            raise HapistoreError(f"{self._where}: a member before byte {self._at} claims {said!r:.80} bytes")
+            raise HapistoreError(f"{self.where}: a member before byte {self._at} claims {said!r:.80} bytes")
         return int(said)
 
     def _exactly(self, size: int, what: str) -> bytes:
@@ -133,11 +133,11 @@ class TarReader:
             part = self._file.read(size)
         except (EOFError, BadGzipFile, zlib.error, zstandard.ZstdError) as error:
             raise HapistoreError(
-                f"{self._where} is cut off or damaged: it cannot be unpacked beyond byte {self._at}: {error}"
+                f"{self.where} is cut off or damaged: it cannot be unpacked beyond byte {self._at}: {error}"
             ) from error
         if not part:
             raise HapistoreError(
-                f"{self._where} is cut off: it ends within {what}, which begins at byte {began}; fetch it again"
+                f"{self.where} is cut off: it ends within {what}, which begins at byte {began}; fetch it again"
             )
         self._at += len(part)
         return part

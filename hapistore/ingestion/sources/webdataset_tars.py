@@ -9,21 +9,20 @@ from typing import Any
 
 from ...errors import ImageError, UsageError
 from .column_types import ColumnTypes
-from .places import FileSlice, Place, find_places
+from .places import Place, find_places
 from .protocol import Chunk, ImageRef, Listing
-from .samples import Sample, TakeImage, failing, read_samples, take_bytes
-from .tar_members import EXTENSIONS, Member, TarReader, unpack
+from .samples import Sample, failing, read_samples
+from .tar_members import EXTENSIONS, TarReader, unpack
 
-_HELD_BYTES, _HELD_ROWS = 8 << 20, 64  # of images that are at hand
-_ROWS = 1024  # of images that lie in files
+_HELD_BYTES, _HELD_ROWS = 8 << 20, 64
 _WITHOUT = "samples without an image"
 
 
 class WebDataset:
     """Samples of tars, in their order: an image, its ``.cls``, ``.json`` and ``.txt``.
 
-    Nothing is unpacked to disk. Images of uncompressed files are read where they lie, by the threads that check them;
-    all others are read in order, 8 MiB or 64 records held at a time.
+    Nothing is unpacked to disk. Tars are read in order, 8 MiB or 64 records held at a time: to note where images lie
+    and have other threads read them was slower, since every byte is passed twice.
 
     Args:
         pattern: files or ``s3://…`` objects, with braces and globs: ``train-{000..099}.tar``. Packed ones
@@ -73,8 +72,8 @@ class WebDataset:
                 row, image = self._annotate(sample, image)
                 rows.append(row)
                 images.append(image)
-                held += len(image) if isinstance(image, bytes) else 0
-                if held >= _HELD_BYTES or len(rows) == (_HELD_ROWS if held else _ROWS):
+                held += (len(image) if isinstance(image, bytes) else 0) + sum(map(len, sample.texts.values()))
+                if held >= _HELD_BYTES or len(rows) == _HELD_ROWS:
                     yield Chunk(annotations=types.table(rows), images=images)
                     records, rows, images, held = records + len(rows), [], [], 0
             ignored.update(found)
@@ -86,11 +85,8 @@ class WebDataset:
 
     def _samples(self, place: Place, ignored: Counter[str]) -> Iterator[Sample]:
         with place.open(in_order=True) as file:
-            unpacked = unpack(file, place.name.lower())
-            tar = TarReader(unpacked, place.name)
-            in_place = unpacked is file and place.path is not None
-            take = _take_slice(place) if in_place else take_bytes(tar)
-            yield from read_samples(tar, place.name, take, ignored, chosen=self._extension)
+            tar = TarReader(unpack(file, place.name.lower()), place.name)
+            yield from read_samples(tar, ignored, chosen=self._extension)
 
     def _annotate(self, sample: Sample, image: ImageRef) -> tuple[dict[str, Any], ImageRef]:
         try:
@@ -102,17 +98,6 @@ class WebDataset:
         if self._subset != "subset":
             row["subset"] = row.pop(self._subset, None)
         return row, image
-
-
-def _take_slice(place: Place) -> TakeImage:
-    path = place.path
-
-    def take(member: Member) -> ImageRef:
-        if path is None:
-            raise AssertionError(f"{place.name} is no file")
-        return FileSlice(path, member.start, member.size)
-
-    return take
 
 
 def is_tar(name: str) -> bool:
