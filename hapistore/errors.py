@@ -77,7 +77,7 @@ class ImageError(HapistoreError):
 
     Attributes:
         reason: a short code: ``empty``, ``not-an-image``, ``too-many-pixels``, ``truncated``,
-            ``undecodable``; of files ``unreadable-file``, ``too-large``.
+            ``undecodable``; of files ``unreadable-file``, ``too-large``; of what is said beside it ``bad-metadata``.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

@@ -87,9 +87,9 @@ class Bucket:
         """Size of an object."""
         return self._again("looking up", name, lambda: self._store.look_up(name))
 
-    def folders(self, folder: str) -> tuple[list[str], bool]:
-        """Names of the folders directly below a folder (its path, may be empty), and whether objects lie beside."""
-        return self._again("listing", folder or "the bucket", lambda: self._store.list_folders(folder))
+    def children(self, folder: str) -> tuple[list[str], list[ObjectInfo]]:
+        """What lies directly below a folder (its path, may be empty): names of folders, and objects."""
+        return self._again("listing", folder or "the bucket", lambda: self._store.list_children(folder))
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
         """Objects below a folder, page by page, in the bucket's order (which is that of names, at the providers').
@@ -128,11 +128,12 @@ class _AnyName(RemoteStore):
         found = self._run("looking up", name, lambda: obstore.head(self._client, name))
         return ObjectInfo(name=name, bytes=found["size"])
 
-    def list_folders(self, folder: str) -> tuple[list[str], bool]:
+    def list_children(self, folder: str) -> tuple[list[str], list[ObjectInfo]]:
         found = self._run(
             "listing", folder or "the bucket", lambda: obstore.list_with_delimiter(self._client, folder or None)
         )
-        return [path.rpartition("/")[2] for path in found["common_prefixes"]], bool(found["objects"])
+        objects = [ObjectInfo(name=entry["path"], bytes=entry["size"]) for entry in found["objects"]]
+        return [path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"]], objects
 
     def pages(self, folder: str, *, after: str | None) -> Iterator[list[ObjectInfo]]:
         pages = iter(obstore.list(self._client, folder or None, offset=after, chunk_size=_PAGE))

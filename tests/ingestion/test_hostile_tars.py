@@ -10,6 +10,8 @@ import tarfile
 
 import pytest
 import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hapistore.errors import HapistoreError, UsageError
 from hapistore.ingestion import ingest, webdataset
@@ -202,6 +204,20 @@ def test_a_text_that_is_too_long(source, picture, store):
     result = ingest(store, "d", source(gzip.compress(data), "a.tar.gz"))
     assert (result.images, result.quarantined[0].reason) == (1, "bad-metadata")
     assert result.quarantined[0].detail == "a.txt has 16777217 bytes, expected at most 16777216"
+
+
+@given(st.data())
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_changed_byte_is_an_error_of_ours_or_none(source, picture, data):
+    good = tar_of(("a.png", picture(0)), ("a.json", b'{"n": [1, {"x": 2}], "label": "y"}'), ("L" * 150 + ".png", b"x"))
+    changed = bytearray(good[:4096])
+    for _ in range(data.draw(st.integers(1, 4))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        chunks = list(source(bytes(changed) + good[4096:]).listing().chunks)
+    except HapistoreError:
+        return  # anything else fails
+    assert all(chunk.annotations.num_rows == len(chunk.images) for chunk in chunks)
 
 
 def test_no_tar_at_all(source, listed):

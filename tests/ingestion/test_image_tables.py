@@ -175,6 +175,44 @@ def test_tables_that_cannot_be_used(write, columns, options, message):
     assert message in str(caught.value) and str(path) in str(caught.value)
 
 
+def union():
+    return pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([1], pa.timestamp("ns")), "times finer than a microsecond"),
+        (pa.array([1], pa.duration("ns")), "times finer than a microsecond"),
+        (pa.array([[1]], pa.list_(pa.timestamp("ns"))), "times finer than a microsecond"),
+        (union(), "which annotations cannot hold"),
+    ],
+)
+def test_columns_that_annotations_cannot_hold(tmp_path, picture, listed, column, message):
+    table = pa.table({"image": [picture(0)], "odd": column})
+    with pa.OSFile(str(tmp_path / "data.arrow"), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table)
+    (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+    with pytest.raises(UsageError, match=f"'odd' .*{message}"):
+        listed(open_source(tmp_path))
+
+
+def test_odd_types_that_can_be_kept(write, picture, kept):
+    columns = {
+        "tz": pa.array([1000], pa.timestamp("ns", "Europe/Berlin")),
+        "took": pa.array([5000], pa.duration("ns")),
+        "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+        "fixed": pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2)),
+        "cost": pa.array([1], pa.decimal128(9, 2)),
+        "kind": pa.array(["x"]).dictionary_encode(),
+        "large": pa.array(["x"], pa.large_string()),
+        "sum": pa.array([b"0123"], pa.binary(4)),
+    }
+    (record,) = kept(parquet(write({"image": [picture(0)], **columns}))).values()
+    assert record["map"] == [("a", 1)] and record["fixed"] == [1.0, 2.0] and record["kind"] == record["large"] == "x"
+    assert record["took"].microseconds == 5 and record["tz"].microsecond == 1 and record["sum"] == b"0123"
+
+
 def test_a_damaged_file_is_named(write, picture, listed):
     path = write({"image": [picture(n) for n in range(50)]}, compression="none", write_page_checksum=True)
     data = path.read_bytes()

@@ -32,9 +32,10 @@ class BucketFolders:
         self._bucket, self._folder = bucket_at(parsed.bucket), parsed.name.strip("/")
 
     def listing(self) -> Listing:
-        folders, beside = self._bucket.folders(self._folder)
-        if not folders and not beside:
+        folders, objects = self._bucket.children(self._folder)
+        if not folders and not objects:
             raise UsageError(f"source {self._url} has no objects; expected {self._url.rstrip('/')}/LABEL/IMAGE.jpg")
+        beside = any(has_image_extension(entry.name.rpartition("/")[2]) for entry in objects)
         with_subsets = bool(folders) and not beside and all_subsets(folders)
         ignored: dict[str, int] = Counter()
         return Listing(chunks=self._chunks(with_subsets, ignored), ignored=ignored, remote=True)

@@ -10,11 +10,10 @@ import pyarrow as pa
 from hapistore_format import SUBSETS
 
 from ...errors import UsageError
-from .columns import check_column_name, is_label_type
+from .columns import DEEPEST, check_column_name, depth, is_label_type
 from .subset_names import subset_called
 
 _MOST_COLUMNS = 1000
-_DEEPEST = 32  # Arrow's files go to 64, and readers of JSON not much further
 _FIXED = {"key": pa.string(), "subset": pa.string()}
 
 
@@ -57,8 +56,8 @@ class ColumnTypes:
             found = pa.array(values, _FIXED.get(name))
             common = unify(self._types.get(name, pa.null()), found.type)
             found = found if common == found.type else pa.array(values, common)
-            if _depth(found.type) > _DEEPEST:
-                raise pa.ArrowTypeError(f"it nests more than {_DEEPEST} deep")
+            if depth(found.type) > DEEPEST:
+                raise pa.ArrowTypeError(f"it nests more than {DEEPEST} deep")
             if name == "label" and not is_label_type(found.type):
                 raise pa.ArrowTypeError("no label")
         except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
@@ -111,10 +110,6 @@ def unify(one: pa.DataType, other: pa.DataType) -> pa.DataType:
         raise pa.ArrowTypeError(f"{one} and {other}")
     schemas = [pa.schema([("x", one)]), pa.schema([("x", other)])]
     return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
-
-
-def _depth(kind: pa.DataType) -> int:
-    return 1 + max((_depth(kind.field(number).type) for number in range(kind.num_fields)), default=0)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

@@ -15,6 +15,8 @@ from .subset_names import subset_called
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 _LONGEST_NAME = 255
+DEEPEST = 32
+"""Arrow's files nest to 64, and readers of JSON not much further."""
 
 
 def check_column_name(name: object, where: str) -> None:
@@ -83,17 +85,50 @@ def metadata_column(column: Column, name: str, where: str) -> Column:
     """A metadata column in types that become rows and come back.
 
     Raises:
-        UsageError: its times are finer than Python's.
+        UsageError: its times are finer than Python's, or its type is none that annotations hold.
     """
     column = plain(column)
-    if not (pa.types.is_timestamp(column.type) and column.type.unit == "ns"):
-        return column
-    try:  # Python's datetime, which rows become, ends at microseconds
-        return column.cast(pa.timestamp("us", column.type.tz))
+    try:
+        if _is_fine(column.type):  # Python's times, which rows become, end at microseconds
+            column = column.cast(_in_microseconds(column.type))
+        nested = [column.type.field(number).type for number in range(column.type.num_fields)]
+        if any(map(_holds_fine, nested)):
+            raise pa.ArrowInvalid("nanoseconds")
     except pa.ArrowInvalid:
         raise UsageError(
             f"{where}: column {name!r} has times finer than a microsecond; write them as numbers"
         ) from None
+    try:
+        pa.array([None], column.type)
+    except (pa.ArrowException, TypeError) as error:
+        raise _of_odd_type(name, column.type, where) from error
+    if depth(column.type) > DEEPEST:
+        raise _of_odd_type(name, column.type, where)
+    return column
+
+
+def depth(kind: pa.DataType) -> int:
+    """How deep a type nests; 1 where it does not."""
+    return 1 + max((depth(kind.field(number).type) for number in range(kind.num_fields)), default=0)
+
+
+def _of_odd_type(name: str, kind: pa.DataType, where: str) -> UsageError:
+    return UsageError(f"{where}: column {name!r} is {kind!s:.200}, which annotations cannot hold; write it as text")
+
+
+def _is_fine(kind: pa.DataType) -> bool:
+    timed = pa.types.is_timestamp(kind) or pa.types.is_duration(kind) or pa.types.is_time64(kind)
+    return bool(timed and kind.unit == "ns")
+
+
+def _holds_fine(kind: pa.DataType) -> bool:
+    return _is_fine(kind) or any(_holds_fine(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def _in_microseconds(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz)
+    return pa.duration("us") if pa.types.is_duration(kind) else pa.time64("us")
 
 
 def texts(column: Column, name: str, where: str, *, first_row: int = 0) -> list[str]:

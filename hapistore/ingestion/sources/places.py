@@ -105,8 +105,10 @@ def _in_bucket(url: str) -> list[Place]:
     if not ("*" in parsed.name or "[" in parsed.name):
         return [Place(name=parsed.with_name(parsed.name), bucket=bucket, object=parsed.name)]
     folder = parsed.name[: min(at for at in (parsed.name.find("*"), parsed.name.find("[")) if at >= 0)]
-    names = (entry.name for entry in bucket.list(folder.rpartition("/")[0]))
-    found = sorted(name for name in names if _matches(name, parsed.name))
+    folder = folder.rpartition("/")[0]
+    deep = "/" in parsed.name[len(folder) + bool(folder) :]
+    entries = bucket.list(folder) if deep else bucket.children(folder)[1]
+    found = sorted(entry.name for entry in entries if _matches(entry.name, parsed.name))
     return [Place(name=parsed.with_name(name), bucket=bucket, object=name) for name in found]
 
 
