@@ -37,8 +37,8 @@ class Part(Protocol):
     def batches(self, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
         """Its rows in order, at most so many at once; a column may be named with a field, as ``image.path``."""
 
-    def bytes_per_row(self, column: str) -> int:
-        """About how large a column's values are."""
+    def bytes_per_row(self) -> int:
+        """About how large a row is, as the file says."""
 
 
 class ImageTables:
@@ -99,7 +99,8 @@ class ImageTables:
         records = 0
         for part, name in zip(self._parts, short, strict=True):
             columns = self._columns(part)
-            rows = min(_HELD_ROWS, max(1, _HELD_BYTES // max(1, part.bytes_per_row(columns.image))))
+            with _reading(part):
+                rows = min(_HELD_ROWS, max(1, _HELD_BYTES // max(1, part.bytes_per_row())))
             first = 0
             for batch in _batches(part, columns.wanted, rows):
                 keys = self._keys(batch, key, columns, f"{name}#", first, part.name)

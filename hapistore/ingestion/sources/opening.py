@@ -196,6 +196,6 @@ def _has_no_images(text: str, options: _Options) -> bool:
     try:
         with places[0].open() as file:
             schema = pq.read_schema(file)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UsageError(f"source {places[0].name} cannot be read: {str(error).splitlines()[0]}") from error
     return "path" in schema.names and not any(holds_images(field.type) for field in schema)

@@ -28,10 +28,10 @@ class ArrowStream:
         with pa.memory_map(self.name) as file, pa.ipc.open_stream(file) as stream:
             return stream.schema
 
-    def bytes_per_row(self, column: str) -> int:
+    def bytes_per_row(self) -> int:
         with pa.memory_map(self.name) as file, pa.ipc.open_stream(file) as stream:
             batch = next(iter(stream), None)
-            return int(batch[column].nbytes // batch.num_rows) if batch is not None and batch.num_rows else 0
+            return int(batch.nbytes // batch.num_rows) if batch is not None and batch.num_rows else 0
 
     def batches(self, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
         top = list(dict.fromkeys(name if name in self.schema().names else name.partition(".")[0] for name in columns))
