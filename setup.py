@@ -61,6 +61,7 @@ setup(
         # Coverage-guided fuzzing of the readers. No wheel for Python 3.10; the tests replay its corpus without it.
         "fuzz": ["atheris>=2.3"],
         "dev": [
+            "datasets>=4",
             "duckdb>=1.2",
             "foolbox>=3.3.4",
             "hypothesis>=6.100",
@@ -76,6 +77,7 @@ setup(
             "timm>=1.0.20",
             "torchvision>=0.28",
             "transformers>=5",
+            "webdataset>=1",
         ],
     },
     entry_points={"console_scripts": ["hapistore = hapistore.cli:main"]},

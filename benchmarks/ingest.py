@@ -1,8 +1,9 @@
 """Ingest beside the writers people use, and beside ``cp -r && sync``: ``python -m benchmarks.ingest``.
 
 The same class folders of JPEGs, their files in the page cache, into shards of 64 MiB on the same disk; each run in a
-process of its own, timed from after its imports, in turn, medians of rounds. hapistore's time has every fsync in it, the
-others' have none but ``cp``'s. Needs ``pip install '.[bench]'`` and about ten times the images' size on disk at most.
+process of its own, timed from after its imports, in turn, medians of rounds. hapistore's time has every fsync in it,
+the others' have none but ``cp``'s. Needs ``pip install '.[bench]'`` and, on disk,
+three times the images' size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Photographs like ImageNet's: 500×375 crops of large ones (PyPI ``mvtb-data``), JPEG quality 95, 70 KB or more each."""
+"""Photographs like ImageNet's: 500×375 crops of large ones (PyPI ``mvtb-data``), quality 95, 70 KB or more each."""
 
 from __future__ import annotations
 

@@ -157,7 +157,8 @@ def ingest_table() -> str:
     )
     lines += [
         "",
-        f"{result['images']:,} JPEGs, {result['bytes'] / 1e9:.2f} GB; {where['cores']} cores of an {where['cpu']}; {versions}.",
+        f"{result['images']:,} JPEGs, {result['bytes'] / 1e9:.2f} GB; {where['cores']} cores of an {where['cpu']}; "
+        f"{versions}.",
     ]
     return "\n".join(lines)
 

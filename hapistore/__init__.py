@@ -14,7 +14,21 @@ if TYPE_CHECKING:
     from .errors import HapistoreError
     from .extraction import ExtractOptions, extract
     from .images import Preprocess
-    from .ingestion import IngestOptions, convert, image_folder, ingest, manifest
+    from .ingestion import (
+        IngestOptions,
+        SubsetFrom,
+        bucket_folder,
+        convert,
+        image_folder,
+        image_records,
+        ingest,
+        lmdb_images,
+        manifest,
+        open_source,
+        parquet,
+        saved_dataset,
+        webdataset,
+    )
     from .models import backbone_from_module, load_backbone
     from .read import FeatureReader, ReadOptions
     from .stores import open_store
@@ -28,18 +42,26 @@ _HOMES = {
     "IngestOptions": "ingestion",
     "Preprocess": "images",
     "ReadOptions": "read",
+    "SubsetFrom": "ingestion",
     "View": "catalog",
     "backbone_from_module": "models",
+    "bucket_folder": "ingestion",
     "convert": "ingestion",
     "extract": "extraction",
     "image_folder": "ingestion",
+    "image_records": "ingestion",
     "ingest": "ingestion",
+    "lmdb_images": "ingestion",
     "load_backbone": "models",
     "manifest": "ingestion",
+    "open_source": "ingestion",
     "open_store": "stores",
     "open_view": "catalog",
+    "parquet": "ingestion",
+    "saved_dataset": "ingestion",
     "transcode": "catalog",
     "verify_store": "catalog",
+    "webdataset": "ingestion",
 }
 
 __all__ = [
@@ -49,18 +71,26 @@ __all__ = [
     "IngestOptions",
     "Preprocess",
     "ReadOptions",
+    "SubsetFrom",
     "View",
     "backbone_from_module",
+    "bucket_folder",
     "convert",
     "extract",
     "image_folder",
+    "image_records",
     "ingest",
+    "lmdb_images",
     "load_backbone",
     "manifest",
+    "open_source",
     "open_store",
     "open_view",
+    "parquet",
+    "saved_dataset",
     "transcode",
     "verify_store",
+    "webdataset",
 ]
 
 

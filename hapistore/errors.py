@@ -87,8 +87,9 @@ class ImageError(HapistoreError):
     """Encoded bytes that cannot be used as an image.
 
     Attributes:
-        reason: a short code: ``empty``, ``not-an-image``, ``unsupported-format`` (an image, of a format that is not
-            read), ``too-many-pixels``, ``truncated``, ``undecodable``; of files ``unreadable-file``, ``too-large``.
+    reason: a short code: ``empty``, ``not-an-image``, ``unsupported-format`` (an image, of a format that is not
+        read), ``too-many-pixels``, ``truncated``, ``undecodable``; of files ``unreadable-file``, ``too-large``;
+        of what is said beside it ``bad-metadata``.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

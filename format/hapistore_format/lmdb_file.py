@@ -12,7 +12,9 @@ import struct
 import threading
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -22,6 +24,7 @@ from .errors import FormatError
 
 # At offset 16 of LMDB 0.9's first page: its magic number, and version 1 of its format.
 _MAGIC = struct.pack("<II", 0xBEEFC0DE, 1)
+_KEYS_AT_ONCE = 1024
 _Key = tuple[int, int]
 
 
@@ -37,15 +40,17 @@ class LmdbFile:
     Args:
         path: the file, whose bytes are those that were written: check their seal first.
         where: the object's name, for errors.
+        whole: whether the file is to have exactly the pages that it claims, as ours have. Those of others may have
+            room behind them.
 
     Raises:
         FormatError: ``not-lmdb``.
     """
 
-    def __init__(self, path: Path, *, where: str) -> None:
+    def __init__(self, path: Path, *, where: str, whole: bool = True) -> None:
         self._where = where
         _check_pages(path, where=where)
-        key, self._environment = _acquire(path, where=where)
+        key, self._environment = _acquire(path, where=where, whole=whole)
         # Without locks there is nothing that an exiting process would have to give back.
         weakref.finalize(self, _release, key).atexit = False
 
@@ -60,6 +65,19 @@ class LmdbFile:
                 return value
         except lmdb.Error as error:
             raise FormatError("not-lmdb", f"LMDB cannot read key {key!r}: {error}", where=self._where) from error
+
+    def keys(self) -> Iterator[bytes]:
+        """Every key, in order of their bytes."""
+        last: bytes | None = None
+        while True:
+            with self._environment.begin() as transaction:
+                cursor = transaction.cursor()
+                there = cursor.first() if last is None else cursor.set_range(last) and cursor.next()
+                found = list(islice(cursor.iternext(values=False), _KEYS_AT_ONCE)) if there else []
+            if not found:
+                return
+            yield from found
+            last = found[-1]
 
 
 def _check_pages(path: Path, *, where: str) -> None:
@@ -81,14 +99,14 @@ _open: dict[_Key, _Shared] = {}
 _released: deque[_Key] = deque()
 
 
-def _acquire(path: Path, *, where: str) -> tuple[_Key, lmdb.Environment]:
+def _acquire(path: Path, *, where: str, whole: bool) -> tuple[_Key, lmdb.Environment]:
     with _lock:
         _close_released()
         status = path.stat()
         # Not the path: a shard that was set aside and made again is another file.
         key = (status.st_dev, status.st_ino)
         if key not in _open:
-            _open[key] = _Shared(_open_environment(path, status.st_size, where=where))
+            _open[key] = _Shared(_open_environment(path, status.st_size, where=where, whole=whole))
         _open[key].holders += 1
         return key, _open[key].environment
 
@@ -112,24 +130,25 @@ def _close_released() -> None:
             shared.environment.close()
 
 
-def _open_environment(path: Path, size: int, *, where: str) -> lmdb.Environment:
+def _open_environment(path: Path, size: int, *, where: str, whole: bool) -> lmdb.Environment:
     try:
         environment = lmdb.open(
             os.fspath(path), map_size=size, subdir=False, readonly=True, lock=False, create=False, readahead=False
         )
     except lmdb.Error as error:
         raise FormatError("not-lmdb", f"LMDB cannot open it: {error}", where=where) from error
-    problem = _find_problem(environment, size)
+    problem = _find_problem(environment, size, whole=whole)
     if problem:
         environment.close()
         raise FormatError("not-lmdb", problem, where=where)
     return environment
 
 
-def _find_problem(environment: lmdb.Environment, size: int) -> str:
+def _find_problem(environment: lmdb.Environment, size: int, *, whole: bool) -> str:
     """What the page walk allows and this format does not."""
     pages = environment.info()["last_pgno"] + 1
-    if pages * environment.stat()["psize"] != size:
+    claimed = pages * environment.stat()["psize"]
+    if claimed > size or (whole and claimed < size):
         return f"it has {size} bytes, not the {pages} pages it claims"  # reading past the end kills the process
     with environment.begin() as transaction:
         flags = environment.open_db(None, transaction, create=False).flags()

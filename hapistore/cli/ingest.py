@@ -43,12 +43,22 @@ from .progress import ShowProgress
 @click.option("--mirror", is_flag=True, help="Also drop records that SOURCE does not have any more.")
 @click.option("--path-column", metavar="NAME", help="Manifest column with the image's path.  [default: path]")
 @click.option(
-    "--label-column", metavar="NAME", help="Manifest column with the label.  [default: label, if there is one]"
+    "--label-column", metavar="NAME", help="Column (or member of .json) with the label.  [default: label, if any]"
 )
 @click.option(
     "--subset-column",
     metavar="NAME",
-    help="Manifest column with train, val or test.  [default: subset, if there is one]",
+    help="Column (or member of .json) with train, val or test.  [default: subset, if any]",
+)
+@click.option("--image-column", metavar="NAME", help="Parquet column with the images.  [default: the only one]")
+@click.option(
+    "--image-extension", metavar="EXT", help="Which part of a WebDataset sample is the image.  [default: the only one]"
+)
+@click.option(
+    "--subset-from",
+    metavar="RULE",
+    help="Subsets by column:NAME, folder:LEVEL, random:val=0.1,test=0.1,seed=0 (a record never moves) or "
+    "stratified:… (exact for each label).",
 )
 @click.option("--threads", type=click.IntRange(1), help="Images read and checked at once.  [default: cores, at most 8]")
 @committing_store_option
@@ -66,14 +76,18 @@ def command(
     path_column: str | None,
     label_column: str | None,
     subset_column: str | None,
+    image_column: str | None,
+    image_extension: str | None,
+    subset_from: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Add the images of SOURCE to DATASET, as a new version.
 
-    SOURCE is a folder with one folder of images a class (root/LABEL/image.jpg, or root/train/LABEL/… with
-    train, val and test), or a manifest: a .csv or .jsonl file with a column path, and if wanted label, subset,
-    key and any further columns. Paths are relative to the manifest.
+    SOURCE is a folder (or s3://bucket/prefix) with one folder of images a class; a .csv, .jsonl or .parquet manifest
+    with a column path; WebDataset tars; Parquet files with images in a column; a folder that Hugging Face's
+    save_to_disk wrote; or an LMDB of encoded images. All but the last two may lie in a bucket. docs/sources.md says
+    what becomes of each.
 
     Image bytes are stored as they are. The same source again adds nothing; new images are appended, changed ones
     replaced, changed labels rewritten. What is no image is left out and reported.
@@ -81,13 +95,25 @@ def command(
     \b
     Examples:
       hapistore ingest pets ./photos
+      hapistore ingest pets s3://bucket/photos
       hapistore ingest cells cells.csv --label-column defect
+      hapistore ingest web 'shards/train-{000..099}.tar' --subset-from random:val=0.1
+      hapistore ingest hub 'data/*.parquet' --image-column photo
+      hapistore ingest faces faces.lmdb
     """
     chosen: dict[str, Any] = {"threads": threads} if threads else {}
     options = IngestOptions(
         shard_bytes=shard_size, layout=layout, on_error=on_error, check=check, mirror=mirror, **chosen
     )
-    opened = open_source(source, path_column=path_column, label_column=label_column, subset_column=subset_column)
+    opened = open_source(
+        source,
+        path_column=path_column,
+        label_column=label_column,
+        subset_column=subset_column,
+        image_column=image_column,
+        image_extension=image_extension,
+        subset_from=subset_from,
+    )
     with ShowProgress(f"ingest {dataset}", "images") as progress:
         result = ingest(store, dataset, opened, options, on_progress=progress)
     if as_json:

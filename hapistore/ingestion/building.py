@@ -22,6 +22,8 @@ from .reading import ImageReading
 from .sources import Chunk, Listing
 from .streaming import ShardStream
 
+_REMOTE_THREADS = 32  # that wait for a store rather than work
+
 
 class Pass:
     """Reads a source on top of a parent version, and stores the images which that has not.
@@ -51,7 +53,8 @@ class Pass:
             UsageError: what the source says cannot be.
             HapistoreError: no image can be used, or one cannot and the options are strict; or the source is gone.
         """
-        reading = ImageReading(listing, threads=self._options.threads, check=self._options.check)
+        threads = max(self._options.threads, _REMOTE_THREADS) if listing.remote else self._options.threads
+        reading = ImageReading(listing, threads=threads, check=self._options.check)
         groups = reading.groups(self._check(listing.chunks))
         stream = ShardStream(self._store, shard_bytes=self._options.shard_bytes, layout=self._options.layout)
         done = 0

@@ -71,11 +71,13 @@ class Columns:
 
 def _unify(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     """The type that holds both; None where there is none."""
-    if pa.types.is_null(one) or one == other:
-        return other
-    if pa.types.is_null(other):
+    if one == other:
         return one
-    return pa.float64() if {one, other} == {pa.int64(), pa.float64()} else None
+    schemas = [pa.schema([("column", kind)]) for kind in (one, other)]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,15 @@ import re
 import shlex
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/sources.md"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -29,10 +32,7 @@ def test_there_are_blocks_to_run():
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_blocks_run(document, tmp_path, imagenet, hapistore, environment):
-    for number, (path, _) in enumerate(imagenet[:10]):
-        folder = tmp_path / "photos" / ("cat" if number % 2 else "dog")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / path.name).write_bytes(path.read_bytes())
+    write_sources(tmp_path, [path for path, _ in imagenet[:10]])
     for language, text in blocks(document):
         if language == "bash":
             for line in filter(None, text.splitlines()):
@@ -47,6 +47,20 @@ def test_blocks_run(document, tmp_path, imagenet, hapistore, environment):
             assert done.returncode == 0, done.stderr
         else:
             assert language == "text", f"what is a {language} block?"
+
+
+def write_sources(folder: Path, images: list[Path]) -> None:
+    """The same photographs as every kind of source that the documents name."""
+    for kind in ("photos/cat", "photos/dog", "shards", "data"):
+        (folder / kind).mkdir(parents=True)
+    for number, path in enumerate(images):
+        (folder / "photos" / ("cat" if number % 2 else "dog") / path.name).write_bytes(path.read_bytes())
+        with tarfile.open(folder / f"shards/train-00{number % 2}.tar", "w" if number < 2 else "a") as tar:
+            tar.add(path, path.name)
+    rows = [f"{path},{number % 2}\n" for number, path in enumerate(images)]
+    (folder / "cells.csv").write_text("path,defect\n" + "".join(rows))
+    table = pa.table({"image": [path.read_bytes() for path in images], "id": [path.stem for path in images]})
+    pq.write_table(table, folder / "data/train-00000-of-00001.parquet")
 
 
 def run_line(words: list[str], hapistore, folder: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import io
-from collections.abc import Callable
+import sys
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import obstore
 import pyarrow as pa
 import pytest
+from obstore.store import S3Store
 from PIL import Image
 
 from hapistore.catalog import open_image_shard
@@ -21,6 +26,53 @@ from hapistore.stores import ObjectStore, open_store
 from hapistore_format import AnnotationShard, DatasetVersion
 
 Record = dict[str, Any]
+SERVERS = Path(__file__).resolve().parents[1] / "servers"
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server(tmp_path_factory) -> Iterator[Any]:
+    """A real object store on loopback."""
+    with _server("seaweedfs")(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def faulty_proxy() -> Callable[..., Any]:
+    """Starts a proxy that breaks requests; see ``tests/servers/faulty_proxy.py``."""
+    return _server("faulty_proxy")
+
+
+def _server(module: str) -> Callable[..., Any]:
+    sys.path.insert(0, str(SERVERS))
+    try:
+        return getattr(importlib.import_module(module), module)
+    finally:
+        sys.path.remove(str(SERVERS))
+
+
+@pytest.fixture
+def bucket(seaweedfs_server, monkeypatch) -> Any:
+    """Writes objects of any name into a new prefix; ``bucket.url(pattern)`` is below it."""
+    for name, value in seaweedfs_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return Prefix(seaweedfs_server, uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A folder of a bucket that a test has for itself."""
+
+    server: Any
+    name: str
+
+    def url(self, name: str = "") -> str:
+        return self.server.url(f"{self.name}/{name}")
+
+    def put(self, name: str, data: bytes) -> None:
+        client = S3Store(
+            "hapistore-tests", endpoint=self.server.endpoint, region="us-east-1", client_options={"allow_http": True}
+        )
+        obstore.put(client, f"{self.name}/{name}", data)
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +137,18 @@ def take(store) -> Callable[..., IngestResult]:
         return ingest(into, "d", open_source(source, **(columns or {})), IngestOptions(**options))
 
     return run
+
+
+@pytest.fixture
+def kept(store, read_back) -> Callable[..., dict[str, Record]]:
+    """Ingests a source into dataset ``d`` of ``store``; what is stored of it, by key."""
+
+    def keep(source: Source) -> dict[str, Record]:
+        result = ingest(store, "d", source)
+        assert not result.quarantined, result.quarantined
+        return {record["key"]: record for record in read_back(store, result.version)}
+
+    return keep
 
 
 @pytest.fixture(scope="session")

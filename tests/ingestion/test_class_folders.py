@@ -117,5 +117,5 @@ def test_an_empty_folder(tmp_path, store, take):
 
 
 def test_columns_cannot_be_named_for_a_folder(tree, picture):
-    with pytest.raises(UsageError, match="columns can be named for manifests only"):
+    with pytest.raises(UsageError, match="has no --label-column; columns can be named for manifests"):
         open_source(tree({"a/1.png": picture(0)}), label_column="defect")

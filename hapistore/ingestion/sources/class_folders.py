@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pyarrow as pa
 
-from hapistore_format import SUBSETS
-
 from ...errors import UsageError
-from .protocol import Listing, cut_chunks
+from .protocol import CHUNK_ROWS, Chunk, Listing
+from .subset_names import ALL_NAMES, subset_called
 
 EXTENSIONS = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".avif", ".jp2", ".j2k", ".tga", ".mpo",
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pbm", "pnm", "avif", "jp2",
+    "j2k", "tga", "mpo",
 })  # fmt: skip
+NO_IMAGE, NOT_UTF8 = "files without an image extension", "files whose names are not UTF-8"
+SCHEMA = pa.schema([("key", pa.string()), ("label", pa.string()), ("subset", pa.string())])
 
 
 class ClassFolders:
-    """``root/label/…/image.jpg``, or ``root/subset/label/…`` where all top folders are subset names.
+    """``root/label/…/image.jpg``, or ``root/subset/label/…`` where all top folders are subset names
+    (``validation`` is val, and so on: ``subset_names``).
 
     Images that lie directly in ``root`` have no label. Keys are paths relative to ``root``, with
     slashes; records are sorted by key. Links that lead out of ``root`` are not followed.
@@ -34,57 +37,79 @@ class ClassFolders:
             raise UsageError(f"source {self.root} does not exist; expected a folder of class folders or a manifest")
         if not self.root.is_dir():
             raise UsageError(f"source {self.root} is a file, expected a folder of class folders")
-        keys, ignored = self._walk()
+        ignored: Counter[str] = Counter()
+        keys = list(self._walk(ignored))
         if not keys:
             passed = "; ".join(f"{count} {why}" for why, count in ignored.items()) or "it is empty"
             raise UsageError(f"source {self.root} has no images ({passed}); expected {self.root}/LABEL/IMAGE.jpg")
-        keys.sort(key=os.fsencode)
-        with_subsets = self._top_folders(keys) <= set(SUBSETS) and all("/" in key for key in keys)
-        rows = [_annotate(key, with_subsets) for key in keys]
-        annotations = pa.table(
-            {"key": keys, "label": [label for label, _ in rows], "subset": [subset for _, subset in rows]},
-            schema=pa.schema([("key", pa.string()), ("label", pa.string()), ("subset", pa.string())]),
-        )
-        return Listing(
-            chunks=cut_chunks(annotations, [self.root / key for key in keys]),
-            records=len(keys),
-            root=self.root,
-            ignored=dict(ignored),
-        )
+        keys.sort()  # by code points, which is the order of their UTF-8
+        return Listing(chunks=self._chunks(keys), records=len(keys), root=self.root, ignored=dict(ignored))
 
-    def _walk(self) -> tuple[list[str], Counter[str]]:
-        keys: list[str] = []
-        ignored: Counter[str] = Counter()
+    def _chunks(self, keys: list[str]) -> Iterator[Chunk]:
+        with_subsets = all_subsets(key.partition("/")[0] if "/" in key else "" for key in keys)
+        for start in range(0, len(keys), CHUNK_ROWS):
+            part = keys[start : start + CHUNK_ROWS]
+            yield Chunk(annotations=annotate(part, with_subsets), images=[self.root / key for key in part])
+
+    def _walk(self, ignored: Counter[str]) -> Iterator[str]:
+        """Keys in no order. A million files take seconds, so each costs no object but its entry and its key."""
         inside = self.root.resolve()
-        for folder, subfolders, files in os.walk(self.root):
-            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-            for name in files:
-                path = Path(folder, name)
-                if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
-                    ignored["files without an image extension"] += 1
-                elif path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
-                    ignored["links that lead outside"] += 1
-                elif not _is_utf8(name) or not _is_utf8(folder):
-                    ignored["files whose names are not UTF-8"] += 1
-                else:
-                    keys.append(path.relative_to(self.root).as_posix())
-        return keys, ignored
-
-    @staticmethod
-    def _top_folders(keys: list[str]) -> set[str]:
-        return {key.partition("/")[0] for key in keys}
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            with os.scandir(self.root / folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        if not entry.name.startswith("."):
+                            folders.append(f"{folder}{entry.name}/")
+                    elif entry.is_symlink() and entry.is_dir():
+                        continue  # a link to a folder is neither a folder to walk nor a file
+                    elif reason := _reason(entry, inside) or ("" if is_utf8(folder) else NOT_UTF8):
+                        ignored[reason] += 1
+                    else:
+                        yield folder + entry.name
 
 
-def _annotate(key: str, with_subsets: bool) -> tuple[str | None, str | None]:
-    """Label and subset that a key's folders say."""
-    folders = PurePosixPath(key).parts[:-1]
-    subset = folders[0] if with_subsets else None
-    rest = folders[1:] if with_subsets else folders
-    return (rest[0] if rest else None), subset
+def _reason(entry: os.DirEntry[str], inside: Path) -> str:
+    """Why a file is passed over; empty where it is not."""
+    if entry.name.startswith(".") or not has_image_extension(entry.name):
+        return NO_IMAGE
+    if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(inside):
+        return "links that lead outside"
+    return "" if is_utf8(entry.name) else NOT_UTF8
 
 
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def annotate(keys: list[str], with_subsets: bool) -> pa.Table:
+    """Key, label and subset of records, as the keys' folders say."""
+    columns = {"key": keys, **dict(zip(("label", "subset"), _folders(keys, with_subsets), strict=True))}
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _folders(keys: list[str], with_subsets: bool) -> tuple[list[str | None], list[str | None]]:
+    level = int(with_subsets)
+    parts = [key.split("/", level + 1) for key in keys]
+    labels = [folders[level] if len(folders) > level + 1 else None for folders in parts]
+    return labels, [subset_called(folders[0]) if with_subsets else None for folders in parts]
+
+
+def all_subsets(folders: Iterable[str]) -> bool:
+    """Whether the top folders are all named after subsets."""
+    return set(folders) <= set(ALL_NAMES)
+
+
+def has_image_extension(name: str) -> bool:
+    """Whether a file is called like an image."""
+    stem, _, extension = name.rpartition(".")
+    return bool(stem) and extension.lower() in EXTENSIONS
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a name that came from the file system is text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def image_folder(root: str | os.PathLike[str]) -> ClassFolders:

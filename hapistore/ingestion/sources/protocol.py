@@ -26,8 +26,9 @@ class Chunk:
     Attributes:
         annotations: one row a record: ``key`` (string), ``label`` (string, int64, double or null), ``subset`` (train,
             val, test or null), then metadata columns. A column that is missing, or of Arrow's type null, says
-            nothing: where a record is known already, what is stored of it stays. Types are the same in every chunk,
-            but for null and for int64 beside double.
+            nothing: where a record is known already, what is stored of it stays. Types of a column may differ between
+            chunks as far as ``pa.unify_schemas(promote_options="permissive")`` makes one of them: null beside
+            anything, int64 beside double, lists and structs of such.
         images: where each row's image is. What is at hand is held until it is stored, so chunks are small then.
     """
 
@@ -43,12 +44,14 @@ class Listing:
         records: how many there are, where that is known beforehand.
         root: a file or folder that all images are in; if it is gone, so is the source, and not just an image.
         ignored: what was passed over, by reason; complete when the last chunk was taken.
+        remote: whether its calls mostly wait for a store, so that far more of them at once than there are cores pay.
     """
 
     chunks: Iterable[Chunk]
     records: int | None = None
     root: Path | None = None
     ignored: dict[str, int] = field(default_factory=dict)
+    remote: bool = False
 
 
 class Source(Protocol):
