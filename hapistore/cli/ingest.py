@@ -38,7 +38,7 @@ from .progress import ShowProgress
     type=click.Choice(sorted(CHECKS, reverse=True)),
     default="header",
     show_default=True,
-    help="Parse what each image says of itself, or decode every pixel: slower, and finds files that end early.",
+    help="Take usual JPEGs and PNGs by their headers and ends and decode the rest, or decode every image: slower.",
 )
 @click.option("--mirror", is_flag=True, help="Also drop records that SOURCE does not have any more.")
 @click.option("--path-column", metavar="NAME", help="Manifest column with the image's path.  [default: path]")

@@ -1,8 +1,9 @@
 """Decoding and preprocessing: encoded image bytes in, uint8 pixels out. No torch in this room."""
 
+from .check import check_usual
 from .decode import check_image, decode_rgb
 from .header import read_header
 from .image_header import ImageHeader
 from .preprocess import Preprocess
 
-__all__ = ["ImageHeader", "Preprocess", "check_image", "decode_rgb", "read_header"]
+__all__ = ["ImageHeader", "Preprocess", "check_image", "check_usual", "decode_rgb", "read_header"]

@@ -61,11 +61,15 @@ def read_header(data: bytes | memoryview) -> ImageHeader:
         ImageError: the bytes are no image that hapistore reads.
     """
     header = jpeg_header(data) or png_header(data)
-    # Beyond Pillow's own limit it warns, or refuses.
-    if header and header.width * header.height <= min(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_PIXELS):
+    if header and within_limits(header):
         return header
     with open_image(data) as image:
         return header_of(image)
+
+
+def within_limits(header: ImageHeader) -> bool:
+    """Whether an image is of a size that Pillow opens without a remark: beyond it, it warns or refuses."""
+    return header.width * header.height <= min(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
 
 
 def header_of(image: Image.Image) -> ImageHeader:

@@ -17,13 +17,13 @@ from hapistore_format import ImageRecord, record_digest
 from hapistore_format.image_shard import MAX_IMAGE_BYTES
 
 from ..errors import HapistoreError, ImageError
-from ..images import check_image, read_header
+from ..images import check_image, check_usual
 from ..threads import map_ahead
 from .buffers import Buffers
 from .sources import Chunk, ImageRef, Listing
 
-CHECKS = {"header": read_header, "full": check_image}
-"""How an image is looked at: its header, or every pixel."""
+CHECKS = {"header": check_usual, "full": check_image}
+"""How an image is looked at: a usual one by its header, or every pixel of all."""
 _AHEAD_BYTES = 64 << 20
 _GROUP_BYTES, _GROUP_ROWS = 2 << 20, 32  # what one thread takes at once: enough that handing it over costs little
 # What tells of a disk or network that failed, and not of one image.
