@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hapistore.catalog import latest_version, open_version, verify_store
-from hapistore.ingestion import IngestOptions, ingest, open_source
+from hapistore.ingestion import IngestOptions, image_records, ingest, open_source
 
 WRITERS, ROUNDS = 4, 4
 
@@ -93,3 +93,50 @@ def test_processes(sources, store, read_back, environment):
         assert (process.returncode, errors) == (0, "")
     assert latest_version(store, "d").number == WRITERS * ROUNDS
     check_history(store, keys, read_back)
+
+
+def meanwhile(store, other):
+    """Progress that lets another writer commit while an ingest is reading."""
+    others = [other]
+
+    def on_progress(done: int, total: int | None) -> None:
+        if others:
+            ingest(store, "d", image_records(others.pop()))
+
+    return on_progress
+
+
+def images_of(store, version, read_back):
+    return [(record["key"], record["image"], record["label"]) for record in read_back(store, version)]
+
+
+def test_the_loser_of_a_race_does_not_read_its_source_again(picture, store, read_back):
+    theirs = [("b", picture(2), "theirs"), ("c", picture(3), "theirs"), ("x", picture(8), "theirs")]
+    ours = ((key, picture(n), "ours") for key, n in (("a", 1), ("b", 2), ("x", 9)))  # can be read but once
+    result = ingest(store, "d", image_records(ours), on_progress=meanwhile(store, theirs))
+    assert result.committed and result.version.number == 2
+    # Of the picture that both have, the row that was there first; of one that differs, the later writer's.
+    assert sorted(images_of(store, result.version, read_back)) == [
+        ("a", picture(1), "ours"),
+        ("b", picture(2), "ours"),
+        ("c", picture(3), "theirs"),
+        ("x", picture(9), "ours"),
+    ]
+    assert not verify_store(store).damaged
+
+
+def test_a_loser_with_nothing_new_commits_nothing(picture, store):
+    records = [("a", picture(1), "l"), ("b", picture(2), "l")]
+    result = ingest(store, "d", image_records(iter(records)), on_progress=meanwhile(store, records))
+    assert not result.committed and result.version.number == 1 and len(result.version.shards) == 1
+
+
+def test_a_race_over_what_both_had(picture, store, read_back):
+    ingest(store, "d", image_records([("a", picture(1), "old"), ("b", picture(2), "old")]))
+    theirs = [("a", picture(5), "theirs")]  # replaces what ours finds unchanged
+    result = ingest(
+        store, "d", image_records([("a", picture(1), "ours"), ("b", picture(2), "old")]),
+        on_progress=meanwhile(store, theirs),
+    )  # fmt: skip
+    assert sorted(images_of(store, result.version, read_back)) == [("a", picture(1), "ours"), ("b", picture(2), "old")]
+    assert result.version.number == 3
