@@ -2,7 +2,9 @@
 
 from .converting import ConvertResult, convert
 from .ingesting import IngestOptions, IngestResult, ingest
-from .quarantine import Quarantined, load_quarantine
+from .quarantine import Quarantined, load_quarantine, outstanding
+from .quarantine_files import export_quarantine
+from .retrying import RetryResult, retry
 from .sources import ClassFolders, Manifest, Source, image_folder, manifest, open_source
 
 __all__ = [
@@ -12,11 +14,15 @@ __all__ = [
     "IngestResult",
     "Manifest",
     "Quarantined",
+    "RetryResult",
     "Source",
     "convert",
+    "export_quarantine",
     "image_folder",
     "ingest",
     "load_quarantine",
     "manifest",
     "open_source",
+    "outstanding",
+    "retry",
 ]
