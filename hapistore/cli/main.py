@@ -9,7 +9,7 @@ import click
 from .. import __version__
 
 VERBS = (
-    "ingest", "convert", "extract", "transcode", "export", "cp", "ls", "inspect", "quarantine", "verify",
+    "ingest", "convert", "extract", "transcode", "export", "cp", "ls", "inspect", "peek", "quarantine", "verify",
     "doctor", "demo",
 )  # fmt: skip
 
