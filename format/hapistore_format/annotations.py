@@ -35,7 +35,7 @@ def write_annotations(table: pa.Table) -> memoryview:
     if table.column_names[: len(RESERVED)] != list(RESERVED):
         raise ValueError(f"annotations begin with the columns {RESERVED}, found {table.column_names}")
     meta = json.dumps({"format": 1, "rows": table.num_rows}, separators=(",", ":"))
-    table = _store_values(table)
+    table = store_values(table)
     schema = table.schema.with_metadata({_META_KEY: meta})
     writer = SealedWriter(schema)
     for batch in table.cast(schema).combine_chunks().to_batches(max_chunksize=_ROWS_PER_BLOCK):
@@ -43,7 +43,7 @@ def write_annotations(table: pa.Table) -> memoryview:
     return writer.finish()
 
 
-def _store_values(table: pa.Table) -> pa.Table:
+def store_values(table: pa.Table) -> pa.Table:
     """Columns that are dictionaries (of a pandas categorical) by their values."""
     for number, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):

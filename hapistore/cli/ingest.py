@@ -8,7 +8,7 @@ import click
 
 from hapistore_format import LAYOUTS
 
-from ..ingestion import IngestOptions, IngestResult, ingest, open_source
+from ..ingestion import CHECKS, IngestOptions, IngestResult, ingest, open_source
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
 from .common import Bytes, committing_store_option, json_option, print_json, reporting_errors
@@ -33,6 +33,14 @@ from .progress import ShowProgress
     show_default=True,
     help="Report unusable images and keep the rest, or stop at the first.",
 )
+@click.option(
+    "--check",
+    type=click.Choice(sorted(CHECKS, reverse=True)),
+    default="header",
+    show_default=True,
+    help="Parse what each image says of itself, or decode every pixel: slower, and finds files that end early.",
+)
+@click.option("--mirror", is_flag=True, help="Also drop records that SOURCE does not have any more.")
 @click.option("--path-column", metavar="NAME", help="Manifest column with the image's path.  [default: path]")
 @click.option(
     "--label-column", metavar="NAME", help="Manifest column with the label.  [default: label, if there is one]"
@@ -53,6 +61,8 @@ def command(
     shard_size: int,
     layout: str,
     on_error: str,
+    check: str,
+    mirror: bool,
     path_column: str | None,
     label_column: str | None,
     subset_column: str | None,
@@ -66,7 +76,7 @@ def command(
     key and any further columns. Paths are relative to the manifest.
 
     Image bytes are stored as they are. The same source again adds nothing; new images are appended, changed ones
-    replaced, changed labels rewritten. What cannot be decoded is left out and reported.
+    replaced, changed labels rewritten. What is no image is left out and reported.
 
     \b
     Examples:
@@ -74,7 +84,9 @@ def command(
       hapistore ingest cells cells.csv --label-column defect
     """
     chosen: dict[str, Any] = {"threads": threads} if threads else {}
-    options = IngestOptions(shard_bytes=shard_size, layout=layout, on_error=on_error, **chosen)
+    options = IngestOptions(
+        shard_bytes=shard_size, layout=layout, on_error=on_error, check=check, mirror=mirror, **chosen
+    )
     opened = open_source(source, path_column=path_column, label_column=label_column, subset_column=subset_column)
     with ShowProgress(f"ingest {dataset}", "images") as progress:
         result = ingest(store, dataset, opened, options, on_progress=progress)

@@ -37,7 +37,7 @@ class ShowProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         now = time.monotonic()
         if now - self._started < _SHOW_AFTER_S:
             return
@@ -46,9 +46,10 @@ class ShowProgress:
         elif now - self._last_line >= _LINE_EVERY_S:
             self._last_line = now
             rate = done / (now - self._started)
-            click.echo(f"{self._what}: {done} of {total} {self._unit}, {rate:.0f}/s", err=True)
+            of = "" if total is None else f" of {total}"
+            click.echo(f"{self._what}: {done}{of} {self._unit}, {rate:.0f}/s", err=True)
 
-    def _show_bar(self, done: int, total: int) -> None:
+    def _show_bar(self, done: int, total: int | None) -> None:
         if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}"),

@@ -24,7 +24,7 @@ STORED, EXACT = "u8c+zstd", "f32"
 # A held-out fifth is 525 photographs, so one more of them right is 0.2 points: several heads average that out.
 _HEADS = 5
 
-Progress = Callable[[str, str], AbstractContextManager[Callable[[int, int], None]]]
+Progress = Callable[[str, str], AbstractContextManager[Callable[[int, int | None], None]]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,8 +43,8 @@ def decode_shards(
             return preprocess(item.shard.image(item.row))
         except ImageError as error:
             raise HapistoreError(
-                f"{item.shard.where}, row {item.row}: {error.detail} [{error.reason}]; ingest accepted this image, so "
-                "look for another version of Pillow here"
+                f"{item.shard.where}, row {item.row}: {error.detail} [{error.reason}]; to leave such images out, "
+                "ingest their source into another dataset, with --check full"
             ) from error
 
     ahead = max(threads, min(1024, _AHEAD_BYTES // int(np.prod(preprocess.pixel_shape))))

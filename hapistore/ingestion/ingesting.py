@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 
-from hapistore_format import LAYOUTS, DatasetVersion
+from hapistore_format import DatasetVersion
 
 from ..catalog import commit_version, ensure_marker, latest_version, parse_dataset, require_commits
 from ..errors import UsageError
 from ..stores import ObjectStore
-from .building import VersionBuild
-from .merging import Merge
+from .building import Pass
+from .options import IngestOptions
+from .parent import Parent, ParentMoved
 from .quarantine import Quarantined, store_quarantine
 from .sources import Source
-
-
-@dataclass(frozen=True, kw_only=True)
-class IngestOptions:
-    """How to ingest.
-
-    Attributes:
-        shard_bytes: a shard is closed before its images exceed this; 64 MiB is large enough for a link and
-            small enough to repeat.
-        layout: of new image shards: ``arrow`` streams and is read by any Arrow tool, ``lmdb`` is memory-mapped by
-            its key; `hapistore convert` changes it later.
-        on_error: ``quarantine`` reports unusable images and keeps the rest, ``fail`` stops at the first.
-        threads: how many images are read and checked at once.
-    """
-
-    shard_bytes: int = 64 << 20
-    layout: str = "arrow"
-    on_error: str = "quarantine"
-    threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-
-    def __post_init__(self) -> None:
-        if self.shard_bytes < 1 or self.threads < 1:
-            raise UsageError("the shard size and the number of threads are at least 1")
-        if self.layout not in LAYOUTS:
-            raise UsageError(f"layout is {self.layout!r}, expected {' or '.join(LAYOUTS)}")
-        if self.on_error not in ("quarantine", "fail"):
-            raise UsageError(f"on_error is {self.on_error!r}, expected quarantine or fail")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +49,7 @@ def ingest(
     source: Source,
     options: IngestOptions | None = None,
     *,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int | None], None] | None = None,
 ) -> IngestResult:
     """Add a source's images to a dataset, as a new version.
 
@@ -85,7 +59,7 @@ def ingest(
 
     Args:
         dataset: its name; made where there is none.
-        on_progress: called with (images done, images in all).
+        on_progress: called with (images done, images in all, or None where the source does not know).
 
     Raises:
         UsageError: the source or the name cannot be used; nothing was written.
@@ -96,61 +70,54 @@ def ingest(
     name, number = parse_dataset(dataset)
     if number is not None:
         raise UsageError(f"{dataset} names a version, which never changes; ingest into {name}")
-    listing = source.listing()
     require_commits(store)
-    parent = latest_version(store, name)
+    report = on_progress or (lambda done, total: None)
     while True:
-        build = VersionBuild(
-            store,
-            listing,
-            Merge(store, parent),
-            shard_bytes=options.shard_bytes,
-            layout=options.layout,
-            strict=options.on_error == "fail",
-        )
-        ensure_marker(store)
-        build.read(threads=options.threads, on_progress=on_progress)
-        version, raced = _commit(store, name, parent, build)
-        if not raced:
-            break
         listing = source.listing()
-        parent = latest_version(store, name)  # another writer was first: merge with what it committed
+        parent = Parent.load(store, latest_version(store, name))
+        reading = Pass(store, parent, options)
+        reading.read(listing, on_begin=partial(ensure_marker, store), on_progress=report)
+        try:
+            version = _commit(store, name, parent, reading)
+            break
+        except ParentMoved:
+            continue  # another writer took away what this pass counted on
     return IngestResult(
-        version=version or _required(parent),
+        version=version or _required(latest_version(store, name)),
         committed=version is not None,
-        images=build.images,
-        bytes=build.bytes,
-        shards_written=build.written,
-        shards_present=build.present,
-        quarantined=build.quarantined,
-        ignored=listing.ignored,
+        images=reading.images,
+        bytes=reading.bytes,
+        shards_written=reading.written,
+        shards_present=reading.present,
+        quarantined=reading.quarantined,
+        ignored=dict(listing.ignored),
         seconds=time.perf_counter() - started,
     )
 
 
-def _commit(
-    store: ObjectStore, name: str, parent: DatasetVersion | None, built: VersionBuild
-) -> tuple[DatasetVersion | None, bool]:
-    """Commit what a pass built; (version or None where nothing changed, whether another writer came first)."""
-    shards = tuple(built.shards())
-    quarantine = store_quarantine(store, name, built.quarantined) if built.quarantined else None
-    raced = False
+def _commit(store: ObjectStore, name: str, parent: Parent, reading: Pass) -> DatasetVersion | None:
+    """Commit what a pass made, onto whatever version is the newest by then; None where that has it all.
+
+    Raises:
+        ParentMoved: it cannot be, without reading the source again.
+    """
+    quarantine = store_quarantine(store, name, reading.quarantined) if reading.quarantined else None
 
     def build(newest: DatasetVersion | None, number: int) -> DatasetVersion | None:
-        nonlocal raced
-        raced = (newest.number if newest else 0) != (parent.number if parent else 0)
-        if raced or (newest and newest.shards == shards):
+        same = (newest.number if newest else 0) == parent.number
+        shards = reading.shards(parent if same else Parent.load(store, newest))
+        if newest and newest.shards == shards:
             return None
         return DatasetVersion(
             dataset=name,
             number=number,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             shards=shards,
-            quarantined=len(built.quarantined),
+            quarantined=len(reading.quarantined),
             quarantine=quarantine,
         )
 
-    return commit_version(store, name, build), raced
+    return commit_version(store, name, build)
 
 
 def _required(version: DatasetVersion | None) -> DatasetVersion:

@@ -1,151 +1,100 @@
-"""What a re-ingest changes: new keys are appended, changed images replaced, changed annotations rewritten."""
+"""The shards of a new version: the parent's, with what a source changes of their annotations, then new ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from hapistore_format import (
-    AnnotationShard,
-    DatasetVersion,
-    ImageRecord,
-    ShardRef,
-    shard_digest,
-)
+from hapistore_format import ShardRef, file_digest, write_annotations
 
-from ..catalog import open_image_shard, store_image_shard
-from ..catalog.names import annotations_name, images_names
-from ..catalog.reading import read_object
-from ..errors import HapistoreError, NotFound, UsageError
-from ..stores import ObjectStore
-
-Row = dict[str, Any]
-
-
-@dataclass
-class _Place:
-    """Where the parent version has a key; the digest is None where its image shard is lost."""
-
-    shard: int
-    row: int
-    digest: bytes | None
+from ..catalog import StoredShard
+from ..catalog.names import annotations_name
+from ..stores import ObjectStore, ensure
+from .offers import Offered, fit
+from .parent import Parent
 
 
 class Merge:
-    """The parent version's records by key, and the changes that a source makes to them.
+    """What a parent version becomes by what was offered.
 
-    A record that is not offered stays as it is: ingest adds, it does not mirror. An image shard that is
-    not in the store any more (``verify --set-aside``) is put back once all of its records were offered.
-
-    Attributes:
-        restored: how many image shards were put back.
+    Keys of the source get its annotations, where they are already; a record whose image is elsewhere now is dropped
+    where it was. Other records stay, but with ``mirror``, which drops what the source does not have.
     """
 
-    def __init__(self, store: ObjectStore, parent: DatasetVersion | None) -> None:
-        self._store = store
-        self._shards: list[ShardRef] = list(parent.shards) if parent else []
-        self._lost: dict[int, dict[int, ImageRecord]] = {}
-        self.restored = 0
-        self._tables: list[pa.Table] = []
-        self._rows: list[list[Row]] = []
-        self._places: dict[str, _Place] = {}
-        self._touched: set[int] = set()
-        self._silent: set[str] = set()
-        for number, shard in enumerate(self._shards):
-            self._load(number, shard)
+    def __init__(self, store: ObjectStore, parent: Parent, offered: Offered, *, mirror: bool) -> None:
+        self._store, self._parent, self._offered, self._mirror = store, parent, offered, mirror
+        self._broken = pa.array(sorted(offered.broken), pa.string())
 
-    def _load(self, number: int, shard: ShardRef) -> None:
-        name = annotations_name(shard.annotations)
-        table = read_object(self._store, name, AnnotationShard).table
-        self._tables.append(table)
-        self._rows.append(table.to_pylist())
-        digests: list[bytes | None]
-        try:
-            digests = [*open_image_shard(self._store, shard).record_digests()]
-        except NotFound:
-            digests = [None] * shard.rows
-            self._lost[number] = {}
-        for row, (annotation, digest) in enumerate(zip(self._rows[-1], digests, strict=True)):
-            if not annotation["dropped"]:
-                self._places[annotation["key"]] = _Place(number, row, digest)
+    def kept(self) -> Iterator[ShardRef]:
+        """The parent's shards, annotations stored anew where they changed."""
+        for number, (shard, table) in enumerate(zip(self._parent.shards, self._parent.annotations, strict=True)):
+            yield self._update(number, shard, table)
 
-    def schema(self, listed: pa.Schema, source: str) -> pa.Schema:
-        """Types of the new version's columns: the parent's and the source's together.
+    def added(self, stored: Sequence[StoredShard], layout: str) -> Iterator[ShardRef]:
+        """New shards with their annotations, but for those of which another writer has every image already."""
+        for number, (shard, offers) in enumerate(zip(stored, self._offered.contents, strict=True)):
+            dropped = self._offered.shards[offers] != -1 - number
+            if not dropped.all():
+                table = _set_dropped(self._offered.table.take(pa.array(offers)), dropped)
+                yield ShardRef(
+                    images=shard.digest,
+                    annotations=self._store_annotations(table),
+                    layout=layout,
+                    rows=len(offers),
+                    bytes=shard.bytes,
+                )
 
-        Raises:
-            UsageError: a column has another type in the parent; the message names it.
-        """
-        self._silent = {field.name for field in listed if pa.types.is_null(field.type)}
-        fields = {field.name: field.type for field in listed}
-        for table in self._tables:
-            for field in table.schema:
-                there = fields.setdefault(field.name, field.type)
-                if pa.types.is_null(there) or _all_null(table, field.name):
-                    fields[field.name] = field.type if pa.types.is_null(there) else there
-                elif there != field.type and not pa.types.is_null(field.type):
-                    raise UsageError(
-                        f"column {field.name!r} of {source} has type {there}, in the dataset it has {field.type}; "
-                        "make them equal, or ingest into another dataset"
-                    )
-        return pa.schema([(name, pa.string() if pa.types.is_null(kind) else kind) for name, kind in fields.items()])
+    def _update(self, number: int, shard: ShardRef, table: pa.Table) -> ShardRef:
+        found = pc.index_in(table["key"].combine_chunks(), self._offered.keys)
+        is_offered = found.is_valid().to_numpy(zero_copy_only=False)
+        was_dropped = table["dropped"].to_numpy()
+        gone = self._gone(table, is_offered)
+        if not is_offered.any() and not (gone & ~was_dropped).any():
+            return shard
+        offers = found.fill_null(0).to_numpy()
+        here = np.zeros(len(table), bool)
+        if is_offered.any():
+            is_home = (self._offered.shards[offers] == number) & (self._offered.rows[offers] == np.arange(len(table)))
+            here = is_offered & is_home
+        after = _set_dropped(self._annotate(table, here, offers), np.where(is_offered, ~here, was_dropped | gone))
+        return self._store_changed(shard, table, after)
 
-    def offer(self, row: Row, record: ImageRecord) -> bool:
-        """Take note of a record of the source; True where its image must be stored."""
-        place = self._places.get(row["key"])
-        if place is None:
-            return True
-        if place.shard in self._lost:
-            self._restore(place, record)
-        elif place.digest != record.digest:
-            self._rows[place.shard][place.row]["dropped"] = True
-            self._touched.add(place.shard)
-            return True
-        stored = self._rows[place.shard][place.row]
-        said = {name: value for name, value in row.items() if name not in self._silent}
-        if any(stored.get(name) != value for name, value in said.items()):
-            stored.update(said)
-            self._touched.add(place.shard)
-        return False
+    def _gone(self, table: pa.Table, is_offered: np.ndarray) -> np.ndarray:
+        """Rows that a mirrored source does not have any more."""
+        if not self._mirror:
+            return np.zeros(len(table), bool)
+        return ~is_offered & ~pc.is_in(table["key"], value_set=self._broken).to_numpy()
 
-    def check_restored(self) -> None:
-        """Make sure that no shard of the new version is lost.
+    def _annotate(self, table: pa.Table, here: np.ndarray, offers: np.ndarray) -> pa.Table:
+        """What the source says of its rows, else what was said."""
+        schema = self._offered.table.schema
+        whole = fit(table, schema)
+        rows = pa.array(np.where(here, len(table) + offers, np.arange(len(table))))
+        columns = {name: whole[name] for name in schema.names}
+        for name in self._offered.said:
+            both = pa.chunked_array([*whole[name].chunks, *self._offered.table[name].chunks], schema.field(name).type)
+            columns[name] = both.take(rows)
+        return pa.table(columns, schema=schema)
 
-        Raises:
-            HapistoreError: one is, and this source could not bring it back.
-        """
-        for number, records in self._lost.items():
-            shard = self._shards[number]
-            try:
-                for name in images_names(shard.images, shard.layout):
-                    self._store.head(name)
-            except NotFound:
-                raise HapistoreError(
-                    f"{name} is lost and this source cannot bring it back: it has {len(records)} of its {shard.rows} "
-                    "images, or they changed; ingest the source it came from, as it was, or into another dataset"
-                ) from None
+    def _store_changed(self, shard: ShardRef, before: pa.Table, after: pa.Table) -> ShardRef:
+        new = [name for name in after.column_names if name not in before.column_names]
+        after = after.drop_columns([name for name in new if after[name].null_count == len(after)])
+        if after.schema == before.schema and all(after[name].equals(before[name]) for name in after.column_names):
+            return shard
+        # Else the digest tells: to Arrow, a value that is not a number does not even equal itself.
+        return replace(shard, annotations=self._store_annotations(after))
 
-    def _restore(self, place: _Place, record: ImageRecord) -> None:
-        """Keep a record of a lost shard; put the shard back when it was the last."""
-        records, shard = self._lost[place.shard], self._shards[place.shard]
-        records[place.row] = record
-        if len(records) < shard.rows:
-            return
-        ordered = [records[row] for row in range(shard.rows)]
-        if shard_digest(record.digest for record in ordered) != shard.images:
-            return
-        if store_image_shard(self._store, ordered, shard.layout).written:  # else another writer brought it back
-            self.restored += 1
-        del self._lost[place.shard]
-
-    def kept(self) -> list[tuple[ShardRef, list[Row] | None]]:
-        """The parent's shards in order, each with its new annotation rows where they changed."""
-        return [
-            (shard, self._rows[number] if number in self._touched else None)
-            for number, shard in enumerate(self._shards)
-        ]
+    def _store_annotations(self, table: pa.Table) -> str:
+        # By way of Python, so that equal annotations are of equal bytes, whatever lies below their nulls.
+        data = write_annotations(pa.Table.from_pylist(table.to_pylist(), schema=table.schema))
+        digest = file_digest(data)
+        ensure(self._store, annotations_name(digest), data)
+        return digest
 
 
-def _all_null(table: pa.Table, name: str) -> bool:
-    return bool(table[name].null_count == table.num_rows)
+def _set_dropped(table: pa.Table, dropped: np.ndarray) -> pa.Table:
+    return table.set_column(table.column_names.index("dropped"), "dropped", pa.array(dropped, pa.bool_()))

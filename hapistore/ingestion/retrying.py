@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from ..catalog import require_store, resolve_version
 from ..errors import UsageError
 from ..stores import ObjectStore
-from .ingesting import IngestOptions, IngestResult, ingest
+from .ingesting import IngestResult, ingest
+from .options import IngestOptions
 from .quarantine import Quarantined, outstanding
 from .sources import Chunk, Listing, Source
 
@@ -69,9 +70,9 @@ def retry(
     source: Source,
     *,
     threads: int | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int | None], None] | None = None,
 ) -> RetryResult:
-    """Ingest those records of a source that are outstanding, and no others.
+    """Ingest those records of a source that are outstanding, and no others, after decoding every pixel of them.
 
     A version is committed with those that can be used now, and a report of the others. New image shards have the
     layout of the dataset's last one.
@@ -90,7 +91,7 @@ def retry(
     if not left_out:
         raise UsageError(f"nothing is left out of {version.label}")
     only = OnlyKeys(source, [image.key for image in left_out])
-    options = IngestOptions(layout=version.shards[-1].layout)
+    options = IngestOptions(layout=version.shards[-1].layout, check="full")
     if threads is not None:
         options = replace(options, threads=threads)
     result = ingest(store, dataset, only, options, on_progress=on_progress)

@@ -8,6 +8,7 @@ from hapistore.catalog import commit_version, open_version
 from hapistore.catalog.names import annotations_name
 from hapistore.errors import UsageError
 from hapistore.ingestion import ingest, open_source
+from hapistore.stores.wrappers.wrapped import WrappedStore
 from hapistore_format import AnnotationShard, DatasetVersion, ShardRef, file_digest, write_annotations
 
 
@@ -17,6 +18,19 @@ def table_of(rows: list[tuple[object, ...]], header: str = "path,label") -> str:
 
 def of_kind(objects: dict[str, bytes], kind: str) -> dict[str, bytes]:
     return {name: data for name, data in objects.items() if name.startswith(kind)}
+
+
+class WatchedStore(WrappedStore):
+    """Notes what is read."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.read = set()
+
+    def around(self, operation, name, sent, request):
+        if operation == "get":
+            self.read.add(name)
+        return request()
 
 
 def labels(records) -> dict[str, object]:
@@ -74,7 +88,8 @@ def test_an_image_that_changes_back_has_one_live_row(tree, picture, take, store,
         result = take(root)
         assert [(r["key"], r["image"]) for r in read_back(store, result.version)] == [("x/a.png", picture(seed))]
     assert result.version.number == 3
-    assert (result.shards_written, result.shards_present) == (0, 1)  # the shard of the first version, again
+    assert (result.shards_written, result.shards_present) == (0, 0)  # the row of the first version, again
+    assert len(result.version.shards) == 2
 
 
 def test_a_changed_label_rewrites_annotations_only(source, take, store, read_back, objects):
@@ -156,3 +171,40 @@ def test_a_version_cannot_be_ingested_into(source, store):
         with pytest.raises(UsageError):
             ingest(store, name, open_source(source))
     assert not list(store.list())
+
+
+def test_a_mirrored_source_drops_what_it_has_no_more(tree, picture, take, store, read_back, objects):
+    root = tree({"x/a.png": picture(0), "x/b.png": picture(1), "y/c.png": picture(2), "y/d.png": picture(3)})
+    first = take(root)
+    images = of_kind(objects(store), "images/")
+    (root / "x/b.png").unlink()
+    tree({"y/d.png": b"broken"})  # the source has it still
+    second = take(root, mirror=True)
+    assert second.version.number == 2
+    assert [r["key"] for r in read_back(store, second.version)] == ["x/a.png", "y/c.png", "y/d.png"]
+    assert of_kind(objects(store), "images/") == images
+    assert [r["key"] for r in read_back(store, first.version)] == ["x/a.png", "x/b.png", "y/c.png", "y/d.png"]
+    tree({"x/b.png": picture(1), "y/d.png": picture(3)})
+    third = take(root, mirror=True)
+    assert third.version.number == 3 and third.version.shards == first.version.shards
+
+
+def test_the_same_again_reads_no_image_from_the_store(source, take, store):
+    take(source, shard_bytes=500)
+    watched = WatchedStore(store)
+    assert not take(source, into=watched).committed
+    assert any(name.startswith("annotations/") for name in watched.read)
+    assert not any(name.startswith("images/") for name in watched.read)
+    source.write_text(source.read_text() + "\nnew.png,7")
+    (source.parent / "new.png").write_bytes((source.parent / "b.png").read_bytes())
+    assert take(source, into=watched).committed
+    assert not any(name.startswith("images/") for name in watched.read)
+
+
+def test_another_order_finds_the_same_images(source, take, store, objects):
+    take(source, shard_bytes=500)
+    before = objects(store)
+    header, *lines = source.read_text().splitlines()
+    source.write_text("\n".join([header, *reversed(lines)]))
+    assert not take(source).committed
+    assert objects(store) == before

@@ -10,6 +10,7 @@ import pytest
 
 from hapistore.errors import HapistoreError, UsageError
 from hapistore.ingestion import (
+    IngestOptions,
     Quarantined,
     convert,
     export_quarantine,
@@ -31,7 +32,7 @@ def keys(images) -> list[str]:
 def two_sources(tree, picture):
     """Folders with a good image each, and images that are none: two in the first, one in the second."""
     first = tree({"x/a.png": picture(1), "x/b.png": b"", "x/c.png": b"text" * 9}, "first")
-    second = tree({"y/d.png": picture(2), "y/e.png": picture(3)[:80]}, "second")
+    second = tree({"y/d.png": picture(2), "y/e.png": picture(3)[:20]}, "second")
     return first, second
 
 
@@ -121,6 +122,14 @@ def test_a_retry_of_what_is_still_broken_commits_nothing(two_sources, store):
     with pytest.raises(UsageError, match=r"none of the 2 images that were left out \(the first is x/b\.png\)"):
         retry(store, "d", image_folder(second))
     assert keys(outstanding(store, ingest(store, "d", image_folder(first)).version)) == ["x/b.png", "x/c.png"]
+
+
+def test_a_retry_looks_at_every_pixel(tree, store, picture):
+    """What was left out for its pixels must not come in by its header."""
+    root = tree({"x/a.png": picture(1), "x/cut.jpg": picture(2, "JPEG", (90, 60))[:1500]})
+    ingest(store, "d", image_folder(root), IngestOptions(check="full"))
+    with pytest.raises(HapistoreError, match=r"none of the 1 images.*\[truncated\]"):
+        retry(store, "d", image_folder(root))
 
 
 def test_a_retry_of_nothing_is_refused(tree, store, picture):

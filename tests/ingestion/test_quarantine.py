@@ -9,7 +9,7 @@ import pytest
 from hapistore.catalog import dataset_names
 from hapistore.catalog.names import quarantine_name
 from hapistore.errors import FormatError, HapistoreError, UsageError
-from hapistore.ingestion import image_folder, ingest, load_quarantine
+from hapistore.ingestion import IngestOptions, image_folder, ingest, load_quarantine
 from hapistore_format import write_sealed_json
 
 
@@ -33,7 +33,7 @@ def good(picture) -> dict[str, bytes]:
 
 
 def test_reported_with_reasons_and_the_rest_kept(tree, bad, good, take, store, read_back):
-    result = take(tree({**good, **{key: data for key, (data, _) in bad.items()}}))
+    result = take(tree({**good, **{key: data for key, (data, _) in bad.items()}}), check="full")
     assert {image.key: image.reason for image in result.quarantined} == {key: why for key, (_, why) in bad.items()}
     assert all(image.detail and "\n" not in image.detail for image in result.quarantined)
     assert result.images == 2 and result.version.quarantined == len(bad)
@@ -83,7 +83,7 @@ def test_links_to_nowhere_and_pipes(tree, good, take):
 
 def test_mended_images_come_in_with_the_next_ingest(tree, bad, good, picture, take, store, read_back):
     root = tree({**good, "x/cut.jpg": bad["x/cut.jpg"][0]})
-    first = take(root).version
+    first = take(root, check="full").version
     tree({"x/cut.jpg": picture(9, "JPEG")})
     second = take(root)
     assert second.version.number == 2 and second.version.quarantined == 0 and not second.quarantined
@@ -104,7 +104,7 @@ def test_a_stored_image_outlives_a_broken_file(tree, good, take, store, read_bac
 def test_on_error_fail_commits_nothing(tree, bad, good, take, store, key):
     data, reason = bad[key]
     with pytest.raises(HapistoreError) as caught:
-        take(tree({**good, key: data}), on_error="fail", shard_bytes=1)
+        take(tree({**good, key: data}), on_error="fail", check="full", shard_bytes=1)
     assert key in str(caught.value) and f"[{reason}]" in str(caught.value) and "\n" not in str(caught.value)
     assert not isinstance(caught.value, UsageError)
     assert dataset_names(store) == []
@@ -112,11 +112,11 @@ def test_on_error_fail_commits_nothing(tree, bad, good, take, store, key):
 
 def test_nothing_usable_commits_nothing(tree, bad, take, store):
     with pytest.raises(HapistoreError, match=rf"none of the {len(bad)} images can be used.*x/cut\.jpg.*\[truncated\]"):
-        take(tree({key: data for key, (data, _) in bad.items()}))
+        take(tree({key: data for key, (data, _) in bad.items()}), check="full")
     assert dataset_names(store) == []
 
 
-def test_a_source_that_vanishes_while_it_is_read(tree, picture, store, read_back):
+def test_files_that_vanish_while_they_are_read(tree, picture, store, read_back):
     files = {f"x/{n:02d}.png": picture(n) for n in range(60)}
     root = tree(files)
 
@@ -130,3 +130,17 @@ def test_a_source_that_vanishes_while_it_is_read(tree, picture, store, read_back
     left = [image.key for image in result.quarantined]
     assert kept and left and sorted(kept + left) == list(files)
     assert {image.reason for image in result.quarantined} == {"unreadable-file"}
+
+
+def test_a_source_that_vanishes_as_a_whole_commits_nothing_and_the_next_run_completes(tree, picture, store, tmp_path):
+    root = tree({f"x/{n:02d}.png": picture(n) for n in range(60)})
+
+    def take_away(done: int, total: int) -> None:
+        if root.exists():
+            root.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(HapistoreError, match="the source is gone"):
+        ingest(store, "d", image_folder(root), IngestOptions(threads=1), on_progress=take_away)
+    assert dataset_names(store) == []
+    (tmp_path / "elsewhere").rename(root)
+    assert ingest(store, "d", image_folder(root)).images == 60

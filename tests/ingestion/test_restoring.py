@@ -53,11 +53,12 @@ def test_a_source_that_cannot_bring_it_back_says_so(source, take, store, tree, p
     assert [damage.code for damage in verify_store(store).damaged] == ["missing"]
 
 
-def test_a_damaged_shard_is_named(source, take, store):
+def test_a_damaged_shard_is_named_where_it_must_be_read(source, take, store, tree, picture):
     (shard,) = take(source).version.shards
     name = images_name(shard.images)
     data = bytearray(store.get(name))
     data[300] ^= 4
     store.put(name, bytes(data))
+    tree({"a/0.png": picture(99)})
     with pytest.raises(HapistoreError, match=rf"{name}: .*\[bad-block\]"):
         take(source)

@@ -1,0 +1,98 @@
+"""Ingest beside the writers people use, and beside ``cp -r && sync``: ``python -m benchmarks.ingest``.
+
+The same class folders of JPEGs, their files in the page cache, into shards of 64 MiB on the same disk; each run in a
+process of its own, timed from after its imports, in turn, medians of rounds. hapistore's time has every fsync in it, the
+others' have none but ``cp``'s. Needs ``pip install '.[bench]'`` and about ten times the images' size on disk at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from .environment import spread, write_result
+from .ingest_writers import WRITERS
+from .photographs import write_photographs
+
+COPY = "cp -r && sync"
+_PACKAGES = ("webdataset", "litdata", "mosaicml-streaming", "datasets")
+
+
+def run_writer(name: str, source: Path, target: Path) -> dict[str, float]:
+    """Run one writer in this process."""
+    began = time.perf_counter()
+    WRITERS[name](source, target)
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return {"seconds": seconds, "peak_bytes": peak}
+
+
+def run(name: str, source: Path, target: Path) -> dict[str, float]:
+    """Run one system in a process of its own, on a disk at rest."""
+    subprocess.run(["sync"], check=True)
+    if name == COPY:
+        began = time.perf_counter()
+        subprocess.run(["sh", "-c", 'cp -r "$0" "$1" && sync', source, target], check=True)
+        return {"seconds": time.perf_counter() - began, "peak_bytes": 0}
+    command = [sys.executable, "-m", "benchmarks.ingest", "--one", name, "--source", source, "--target", target]
+    output = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout
+    result: dict[str, float] = json.loads(output.splitlines()[-1])
+    return result
+
+
+def measure(source: Path, folder: Path, rounds: int) -> dict[str, Any]:
+    """Every system, in turn; the first round warms up."""
+    names = [COPY, *WRITERS]
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    sizes: dict[str, int] = {}
+    for number in range(rounds + 1):
+        for name in names if number % 2 else reversed(names):
+            target = folder / "target"
+            found = run(name, source, target)
+            sizes[name] = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+            shutil.rmtree(target)
+            print(f"{number} {name}: {found['seconds']:.2f} s", file=sys.stderr)
+            if number:
+                runs[name].append(found)
+    return {
+        name: {
+            "seconds": spread([one["seconds"] for one in found]),
+            "peak_bytes": max(one["peak_bytes"] for one in found),
+            "stored_bytes": sizes[name],
+        }
+        for name, found in runs.items()
+    }
+
+
+def main() -> None:
+    """Measure and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="where to work; images made there are used again")
+    parser.add_argument("--one", choices=WRITERS, help=argparse.SUPPRESS)
+    parser.add_argument("--source", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--target", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(run_writer(options.one, options.source, options.target)))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        source = folder / f"photographs-{options.images}"
+        size = write_photographs(source, options.images)
+        systems = measure(source, folder, options.rounds)
+    result = {"systems": systems, "images": options.images, "bytes": size, "copy": COPY}
+    print(write_result("ingest", result, packages=_PACKAGES))
+
+
+if __name__ == "__main__":
+    main()

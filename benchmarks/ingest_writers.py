@@ -1,0 +1,74 @@
+"""What writes a folder of classes into a store: hapistore, and the tools people use. One function a tool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+SHARD_BYTES = 64 << 20
+
+
+def images(source: Path) -> Iterator[tuple[Path, str]]:
+    """Each image with its class, in order of class and name."""
+    for folder in sorted(source.iterdir()):
+        for path in sorted(folder.iterdir()):
+            yield path, folder.name
+
+
+def hapistore(source: Path, target: Path) -> None:
+    import hapistore as hs
+
+    hs.ingest(hs.open_store(target), "photographs", hs.image_folder(source))
+
+
+def webdataset(source: Path, target: Path) -> None:
+    from webdataset import ShardWriter
+
+    target.mkdir()
+    with ShardWriter(f"{target}/%06d.tar", maxsize=SHARD_BYTES, maxcount=1 << 30, verbose=0) as writer:
+        for path, label in images(source):
+            writer.write({"__key__": path.stem, "jpg": path.read_bytes(), "cls": label})
+
+
+def litdata_sample(pair: tuple[str, str]) -> dict[str, object]:
+    """What LitData's workers make of one image."""
+    return {"image": Path(pair[0]).read_bytes(), "label": pair[1]}
+
+
+def litdata(source: Path, target: Path) -> None:
+    from litdata import optimize
+
+    inputs = [(str(path), label) for path, label in images(source)]
+    optimize(litdata_sample, inputs, str(target), num_workers=2, chunk_bytes=SHARD_BYTES, verbose=False)
+
+
+def mosaicml(source: Path, target: Path) -> None:
+    from streaming import MDSWriter
+
+    columns = {"image": "bytes", "label": "str"}
+    with MDSWriter(out=str(target), columns=columns, size_limit=SHARD_BYTES, progress_bar=False) as writer:
+        for path, label in images(source):
+            writer.write({"image": path.read_bytes(), "label": label})
+
+
+def huggingface(source: Path, target: Path) -> None:
+    from datasets import Dataset, Features, Image, Value, disable_progress_bars
+
+    disable_progress_bars()
+
+    def samples() -> Iterator[dict[str, object]]:
+        for path, label in images(source):
+            yield {"image": {"bytes": path.read_bytes(), "path": path.name}, "label": label}
+
+    # What it writes is an Arrow file in the cache folder, ready to be read.
+    features = Features({"image": Image(), "label": Value("string")})
+    Dataset.from_generator(samples, features=features, cache_dir=str(target))
+
+
+WRITERS: dict[str, Callable[[Path, Path], None]] = {
+    "hapistore": hapistore,
+    "WebDataset ShardWriter": webdataset,
+    "LitData optimize, 2 workers": litdata,
+    "MosaicML MDSWriter": mosaicml,
+    "Hugging Face datasets": huggingface,
+}
