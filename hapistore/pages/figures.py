@@ -64,7 +64,7 @@ def shape_plot(shapes: Sequence[tuple[tuple[int, int], int]]) -> Html:
 
 
 def byte_columns(sizes: Sequence[int]) -> Html:
-    """How many images are how large, in columns of equal ratio, with the least, the middle and the most below."""
+    """How many images are how large, in columns of equal ratio, with the least, the median and the most below."""
     ordered = sorted(sizes)
     low = math.log(max(1, ordered[0]))
     step = max(math.log(max(1, ordered[-1])) - low, 0.7) / _COLUMNS
@@ -76,7 +76,7 @@ def byte_columns(sizes: Sequence[int]) -> Html:
            height=f"{70 * count / max(counts):.1f}", class_="mark")
         for n, count in enumerate(counts) if count
     ]  # fmt: skip
-    ends = [format_bytes(ordered[0]), f"middle {format_bytes(ordered[len(ordered) // 2])}", format_bytes(ordered[-1])]
+    ends = [format_bytes(ordered[0]), f"median {format_bytes(ordered[len(ordered) // 2])}", format_bytes(ordered[-1])]
     drawing = el(
         "svg", columns, class_="columns", viewBox=f"0 0 {10 * _COLUMNS} 72", preserveAspectRatio="none",
         role="img", aria_label=f"sizes from {ends[0]} to {ends[2]}",

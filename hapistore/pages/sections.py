@@ -66,7 +66,7 @@ def _head(version: DatasetVersion, found: Survey, left_out: int) -> Html:
         "header",
         el("p", "contact sheet", class_="eyebrow"),
         el("h1", version.dataset, el("span", f"@{version.number}")),
-        el("p", f"committed {version.created[:16].replace('T', ' ')}", class_="soft"),
+        el("p", f"committed {version.created[:16].replace('T', ' ')} UTC", class_="soft"),
         el("dl", [el("div", el("dt", name), el("dd", fact)) for name, fact in facts.items() if fact], class_="facts"),
     )
 

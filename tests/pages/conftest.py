@@ -122,7 +122,7 @@ def make_store(tmp_path_factory):
                 row = {"path": str(number), "key": key, "label": label, "subset": subset}
                 manifest.write(json.dumps(row) + "\n")
         store = open_store(root / "store")
-        ingest(store, "d", open_source(root / "all.jsonl"), IngestOptions(**options))
+        ingest(store, "d", open_source(root / "all.jsonl"), IngestOptions(check="full", **options))
         return store
 
     return make
