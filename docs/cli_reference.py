@@ -12,18 +12,19 @@ _WIDTH = 100
 def reference() -> str:
     """The whole page."""
     context = click.Context(main, info_name="hapistore", max_content_width=_WIDTH, terminal_width=_WIDTH)
-    parts = ["# Command reference\n\nMade from `--help` by `make docs`.\n", _section(main, context)]
-    for name in main.list_commands(context):
-        command = main.get_command(context, name)
-        if command is None:
+    return "\n".join(["# Command reference\n\nMade from `--help` by `make docs`.\n", *_sections(main, context)])
+
+
+def _sections(command: click.Command, context: click.Context) -> list[str]:
+    """The command's own help, then that of its verbs."""
+    parts = [f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"]
+    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
+        inner = command.get_command(context, name)
+        if inner is None:
             raise AssertionError(f"{name} is listed and not there")
-        inner = click.Context(command, info_name=name, parent=context, max_content_width=_WIDTH, terminal_width=_WIDTH)
-        parts.append(_section(command, inner))
-    return "\n".join(parts)
-
-
-def _section(command: click.Command, context: click.Context) -> str:
-    return f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+        below = click.Context(inner, info_name=name, parent=context, max_content_width=_WIDTH, terminal_width=_WIDTH)
+        parts += _sections(inner, below)
+    return parts
 
 
 if __name__ == "__main__":

@@ -100,5 +100,7 @@ def _print(found: dict[str, Any]) -> None:
             f"features  {feature['architecture']}:{feature['cut']} {feature['shape']} {feature['codec']}, "
             f"{feature['bytes_per_image']:.0f} B an image, recipe {feature['recipe'][:12]}, {feature['weights']}{done}"
         )
-    for image in found["quarantined"]:
+    for image in found["quarantined"][:_SHOWN]:
         click.echo(f"left out  {image['key']}: {image['detail']} [{image['reason']}]")
+    if len(found["quarantined"]) > _SHOWN:
+        click.echo(f"… {len(found['quarantined'])} in all: hapistore quarantine ls {found['dataset']}")

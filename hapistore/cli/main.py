@@ -8,7 +8,10 @@ import click
 
 from .. import __version__
 
-VERBS = ("ingest", "convert", "extract", "transcode", "export", "cp", "ls", "inspect", "verify", "doctor", "demo")
+VERBS = (
+    "ingest", "convert", "extract", "transcode", "export", "cp", "ls", "inspect", "peek", "quarantine", "verify",
+    "doctor", "demo",
+)  # fmt: skip
 
 
 class _LazyGroup(click.Group):

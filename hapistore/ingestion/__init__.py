@@ -3,8 +3,10 @@
 from .converting import ConvertResult, convert
 from .ingesting import IngestResult, ingest
 from .options import IngestOptions
-from .quarantine import Quarantined, load_quarantine
+from .quarantine import Quarantined, load_quarantine, outstanding
+from .quarantine_files import export_quarantine
 from .reading import CHECKS
+from .retrying import RetryResult, retry
 from .sources import (
     BucketFolders,
     ClassFolders,
@@ -38,11 +40,13 @@ __all__ = [
     "LmdbImages",
     "Manifest",
     "Quarantined",
+    "RetryResult",
     "Source",
     "SubsetFrom",
     "WebDataset",
     "bucket_folder",
     "convert",
+    "export_quarantine",
     "image_folder",
     "image_records",
     "ingest",
@@ -50,7 +54,9 @@ __all__ = [
     "load_quarantine",
     "manifest",
     "open_source",
+    "outstanding",
     "parquet",
+    "retry",
     "saved_dataset",
     "webdataset",
 ]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pyarrow.parquet as pq
 
 from hapistore_format import SUBSETS, AnnotationShard
 
+from ..appearing import appearing, check_free
 from ..catalog import View
 from ..catalog.names import annotations_name
 from ..catalog.reading import read_object
@@ -55,19 +53,16 @@ def export_view(
         raise UsageError(f"subset is {subset!r}, expected {', '.join(SUBSETS)} or None for all")
     table_path = path if path.suffix == ".parquet" else path.with_suffix(".annotations.parquet")
     for file in {path, table_path}:
-        if file.exists():
-            raise UsageError(f"{file} is there already; remove it, or choose another name")
-        if not file.parent.is_dir():
-            raise UsageError(f"there is no folder {file.parent} to export to")
+        check_free(file)
     tables = [_live(view, number, subset) for number in range(len(view.version.shards))]
     rows = sum(len(chosen) for _, chosen in tables)
     if not rows:
         raise UsageError(f"{view.version.label} has no rows in subset {subset}")
     if path.suffix == ".parquet":
-        with _appearing(path) as temporary:
+        with appearing(path) as temporary:
             _write_parquet(view, tables, temporary, on_progress)
     else:
-        with _appearing(path) as temporary, _appearing(table_path) as beside:
+        with appearing(path) as temporary, appearing(table_path) as beside:
             _write_npy(view, tables, rows, temporary, on_progress)
             pq.write_table(pa.concat_tables([table for table, _ in tables], promote_options="default"), beside)
     files = tuple(sorted({path, table_path}))
@@ -133,19 +128,3 @@ def _write_npy(
         if on_progress:
             on_progress(number, len(tables))
     array.flush()
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its name, whole and once, when all went well."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            raise UsageError(f"{path} appeared meanwhile; it is left as it is") from None
-    finally:
-        temporary.unlink(missing_ok=True)

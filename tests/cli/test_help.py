@@ -12,6 +12,9 @@ import pytest
 from hapistore import __version__
 from hapistore.cli.main import VERBS
 
+GROUPS = {"quarantine": ("ls", "export", "retry")}  # verbs with verbs of their own
+COMMANDS = [*VERBS, *(f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs)]
+
 
 @pytest.fixture(scope="module", params=[None, "200"], ids=["pipe", "wide terminal"])
 def helps(request, environment, tmp_path_factory):
@@ -20,7 +23,7 @@ def helps(request, environment, tmp_path_factory):
 
     def ask(verb: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "hapistore", *([verb] if verb else []), "--help"],
+            [sys.executable, "-m", "hapistore", *verb.split(), "--help"],
             env={**environment, **wide},
             cwd=folder,
             capture_output=True,
@@ -29,31 +32,37 @@ def helps(request, environment, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("help")
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(["", *VERBS], pool.map(ask, ["", *VERBS]), strict=True))
+        return dict(zip(["", *COMMANDS], pool.map(ask, ["", *COMMANDS]), strict=True))
 
 
-@pytest.mark.parametrize("verb", ["", *VERBS])
+@pytest.mark.parametrize("verb", ["", *COMMANDS])
 def test_help(helps, verb):
     finished = helps[verb]
     assert (finished.returncode, finished.stderr) == (0, "")
     lines = finished.stdout.splitlines()
-    assert lines[0].startswith("Usage:") and lines[0].split()[4:5] == ([verb] if verb else ["[OPTIONS]"])
+    assert lines[0].startswith("Usage:") and lines[0].split()[4:].index("[OPTIONS]") == len(verb.split())
+    assert lines[0].split()[4 : 4 + len(verb.split())] == verb.split()
     example = next(number for number, line in enumerate(lines) if re.fullmatch(r"  Examples?:", line))
     assert lines[example + 1].startswith(f"    hapistore {verb}")
     assert [line for line in lines if len(line) > 110] == []
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_takes_store_and_json_and_is_listed(helps, verb):
+@pytest.mark.parametrize("verb", [command for command in COMMANDS if command not in GROUPS])
+def test_every_verb_takes_store_and_json(helps, verb):
     options = helps[verb].stdout.partition("Options:")[2]
     if verb != "cp":  # which takes two stores
         assert re.search(r"^  --store URL .*HAPISTORE_STORE", options, re.DOTALL | re.MULTILINE)
     assert re.search(r"^  --json ", options, re.MULTILINE)
-    assert re.search(rf"^  {verb}  +[A-Z].*\.$", helps[""].stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_verb_is_listed(helps, verb):
+    group, _, name = verb.rpartition(" ")
+    assert re.search(rf"^  {name}  +[A-Z].*\.$", helps[group].stdout, re.MULTILINE)
 
 
 def test_the_examples_use_options_that_exist(helps):
-    for verb in VERBS:
+    for verb in set(COMMANDS) - set(GROUPS):
         text, _, options = helps[verb].stdout.partition("Options:")
         used = set(re.findall(r"(--[a-z-]+)", "".join(re.findall(r"^    hapistore .*$", text, re.MULTILINE))))
         assert {option for option in used if f"  {option} " not in options} == set(), verb

@@ -12,6 +12,7 @@ FLOORS: dict[str, float] = {
     "hapistore.errors": 1.5,
     "hapistore.units": 1.5,
     "hapistore.threads": 1.5,
+    "hapistore.appearing": 1.6,
     "hapistore.stores": 2,
     "hapistore.images": 2,
     "hapistore.planning": 2,

@@ -122,24 +122,24 @@ def limited() -> None:
 @pytest.fixture(scope="module")
 def ingest(corpus, environment, tmp_path_factory):
     """Ingests all files, in a process with little memory; returns what it says."""
-    store = tmp_path_factory.mktemp("pillow") / "store"
+    folder = tmp_path_factory.mktemp("pillow")
 
-    def run() -> dict:
+    def run(check: str, name: str = "store") -> dict:
         done = subprocess.run(
             [sys.executable, "-m", "hapistore", "ingest", "corpus", str(corpus.parent / "all.jsonl"), "--json",
-             "--threads", "2", "--shard-size", "4MiB", "--store", str(store)],
+             "--check", check, "--threads", "2", "--shard-size", "4MiB", "--store", str(folder / name)],
             env=environment, capture_output=True, text=True, timeout=300, preexec_fn=limited,
         )  # fmt: skip
         assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
         return json.loads(done.stdout)
 
-    run.store = store
+    run.store = folder / "store"
     return run
 
 
 @pytest.fixture(scope="module")
 def first(ingest) -> dict:
-    return ingest()
+    return ingest("full")
 
 
 def test_every_file_is_ingested_or_quarantined_with_a_reason(first, corpus):
@@ -169,9 +169,17 @@ def test_whatever_is_ingested_decodes_and_nothing_else_does(first, corpus, inges
     assert not set(kept) & {image["key"] for image in first["quarantined"]}
 
 
+def test_by_headers_where_they_are_usual_the_same_are_left_out(first, ingest):
+    headers = ingest("header", "headers")
+    assert headers["images"] == first["images"]
+    assert headers["quarantined"] == first["quarantined"]
+    again = ingest("header", "headers")
+    assert not again["committed"] and again["quarantined"] == headers["quarantined"]
+
+
 def test_a_second_run_adds_nothing(first, ingest):
     before = sizes(ingest.store)
-    second = ingest()
+    second = ingest("full")
     assert sizes(ingest.store) == before
     assert not second["committed"] and second["version"] == first["version"]
     assert second["quarantined"] == first["quarantined"]
