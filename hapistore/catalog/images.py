@@ -19,7 +19,7 @@ from hapistore_format import (
 )
 
 from ..errors import NotFound
-from ..stores import ObjectStore, ensure
+from ..stores import ObjectStore, ensure, renew
 from .names import images_name, seal_name
 from .reading import read_object
 
@@ -91,6 +91,8 @@ def _store_lmdb(store: ObjectStore, records: Sequence[ImageRecord]) -> StoredSha
     if not sealed and bytes(store.get(beside)) != seal:
         there = _size(store, name)
         if there is not None:
+            for kept in (beside, name):
+                renew(store, kept)
             return StoredShard(digest, there, False)
         # Of a file that is lost or was never finished, from a machine with pages of another size.
         store.put(beside, seal)

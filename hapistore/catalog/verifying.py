@@ -11,6 +11,7 @@ from functools import partial
 from hapistore_format import (
     AnnotationShard,
     DatasetVersion,
+    Expiry,
     FeatureShardReader,
     FileSeal,
     FormatError,
@@ -28,14 +29,14 @@ from .marker import read_marker
 from .names import (
     MARKER,
     ParsedName,
-    annotations_name,
-    images_names,
+    expiry_name,
     parse_name,
-    quarantine_name,
     seal_name,
+    version_name,
     weights_name,
 )
 from .reading import read_object
+from .references import version_objects
 
 SET_ASIDE = "damaged/"
 _MADE_AGAIN = ("images", "seal", "features", "recipe", "weights")
@@ -168,6 +169,12 @@ def _check_version(parsed: ParsedName, data: memoryview, *, where: str) -> None:
         raise DamagedError("bad-name", f"it holds {version.label}", where=where)
 
 
+def _check_expiry(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    expiry = Expiry.parse(data, where=where)
+    if (expiry.dataset, expiry.number) != (parsed.parts["dataset"], int(parsed.parts["number"])):
+        raise DamagedError("bad-name", f"it is the expiry of {expiry.dataset}@{expiry.number}", where=where)
+
+
 def _check_named_by_bytes(parsed: ParsedName, data: memoryview, *, where: str) -> None:
     if file_digest(data) != parsed.parts["digest"]:
         raise DamagedError("bad-digest", "its bytes are not those it is named by", where=where)
@@ -223,6 +230,7 @@ def _check_features(parsed: ParsedName, data: memoryview, *, where: str) -> None
 _CHECKS: dict[str, Callable[..., None]] = {
     "marker": _check_marker,
     "version": _check_version,
+    "expiry": _check_expiry,
     "quarantine": _check_quarantine,
     "seal": _check_seal,
     "annotations": _check_annotations,
@@ -233,19 +241,17 @@ _CHECKS: dict[str, Callable[..., None]] = {
 
 
 def _missing(store: ObjectStore, present: set[str], report: VerifyReport) -> Iterator[Damage]:
-    """Objects that a whole version or recipe names and that are not there."""
+    """Objects that a whole version or recipe names and that are not there. Of expired versions none is missed."""
     broken = {damage.name for damage in report.damaged}
     wanted: dict[str, str] = {}
     for name in sorted(present - broken):
         parsed = parse_name(name)
         if parsed and parsed.kind == "version":
-            version = read_object(store, name, DatasetVersion.parse)
-            for shard in version.shards:
-                for part in images_names(shard.images, shard.layout):
-                    wanted.setdefault(part, version.label)
-                wanted.setdefault(annotations_name(shard.annotations), version.label)
-            if version.quarantine:
-                wanted.setdefault(quarantine_name(version.dataset, version.quarantine), version.label)
+            if expiry_name(parsed.parts["dataset"], int(parsed.parts["number"])) not in present:
+                version = read_object(store, name, DatasetVersion.parse)
+                wanted |= {part: wanted.get(part, version.label) for part in version_objects(version)}
+        elif parsed and parsed.kind == "expiry":
+            wanted.setdefault(version_name(parsed.parts["dataset"], int(parsed.parts["number"])), "its expiry marker")
         elif parsed and parsed.kind == "recipe":
             recipe = read_object(store, name, Recipe.parse)
             wanted.setdefault(weights_name(recipe.weights), f"recipe {recipe.digest[:12]}")
