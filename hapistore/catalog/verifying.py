@@ -23,7 +23,7 @@ from hapistore_format import (
 from hapistore_format.errors import DamagedError
 
 from ..errors import AlreadyExists, NotFound, StoreError
-from ..stores import ObjectStore
+from ..stores import ObjectStore, exists
 from .images import check_image_bytes, open_images
 from .marker import read_marker
 from .names import (
@@ -76,6 +76,7 @@ def verify_store(
         on_progress: called with the bytes of each object checked.
     """
     report = VerifyReport()
+    gone: set[str] = set()
     infos = [info for info in store.list() if not info.name.startswith(SET_ASIDE)]
     with ThreadPoolExecutor(threads, thread_name_prefix="hapistore-verify") as pool:
         for info, found in zip(infos, pool.map(lambda i: _check(store, i.name), infos), strict=True):
@@ -83,13 +84,15 @@ def verify_store(
             report.bytes += info.bytes
             if found == "unknown":
                 report.unknown.append(info.name)
+            elif found == "gone":
+                gone.add(info.name)
             elif isinstance(found, Damage):
                 report.damaged.append(found)
             if on_progress:
                 on_progress(info.bytes)
     if infos and all(info.name != MARKER for info in infos):
         report.damaged.append(Damage(name=MARKER, code="missing", detail="objects without it are no hapistore store"))
-    report.damaged.extend(_missing(store, {info.name for info in infos}, report))
+    report.damaged.extend(_missing(store, {info.name for info in infos} - gone, report))
     return report
 
 
@@ -127,6 +130,8 @@ def _check(store: ObjectStore, name: str) -> Damage | str | None:
         if parsed.kind == "images":
             return _check_images(store, name, parsed)
         read_object(store, name, partial(_CHECKS[parsed.kind], parsed))
+    except NotFound:
+        return "gone"  # removed since it was listed
     except (FormatError, StoreError) as error:
         return _damage(name, error)
     return None
@@ -253,8 +258,11 @@ def _missing(store: ObjectStore, present: set[str], report: VerifyReport) -> Ite
         elif parsed and parsed.kind == "expiry":
             wanted.setdefault(version_name(parsed.parts["dataset"], int(parsed.parts["number"])), "its expiry marker")
         elif parsed and parsed.kind == "recipe":
-            recipe = read_object(store, name, Recipe.parse)
+            try:
+                recipe = read_object(store, name, Recipe.parse)
+            except NotFound:
+                continue  # removed since it was listed
             wanted.setdefault(weights_name(recipe.weights), f"recipe {recipe.digest[:12]}")
     for name, by in wanted.items():
-        if name not in present | broken:
+        if name not in present and name not in broken and not exists(store, name):  # written since it was listed
             yield Damage(name=name, code="missing", detail=f"{by} needs it and it is not there")
