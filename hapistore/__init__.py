@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .errors import HapistoreError
     from .extraction import ExtractOptions, extract
     from .images import Preprocess
-    from .ingestion import IngestOptions, convert, image_folder, ingest, manifest
+    from .ingestion import IngestOptions, annotate, convert, image_folder, ingest, manifest
     from .models import backbone_from_module, load_backbone
     from .read import FeatureReader, ReadOptions
     from .stores import open_store
@@ -29,6 +29,7 @@ _HOMES = {
     "Preprocess": "images",
     "ReadOptions": "read",
     "View": "catalog",
+    "annotate": "ingestion",
     "backbone_from_module": "models",
     "convert": "ingestion",
     "extract": "extraction",
@@ -50,6 +51,7 @@ __all__ = [
     "Preprocess",
     "ReadOptions",
     "View",
+    "annotate",
     "backbone_from_module",
     "convert",
     "extract",

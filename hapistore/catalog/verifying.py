@@ -201,7 +201,7 @@ def _check_images(store: ObjectStore, name: str, parsed: ParsedName) -> Damage |
     try:
         open_images(store, digest, layout).check_digests()
     except NotFound:
-        if layout == "lmdb":
+        if layout == "lmdb" and exists(store, name):
             return Damage(name=seal_name(digest), code="missing", detail=f"{name} cannot be read without it")
         raise
     except FormatError as error:

@@ -8,7 +8,10 @@ import click
 
 from .. import __version__
 
-VERBS = ("ingest", "convert", "extract", "transcode", "export", "cp", "ls", "inspect", "verify", "doctor", "demo")
+VERBS = (
+    "ingest", "annotate", "convert", "extract", "transcode", "export", "cp",
+    "ls", "inspect", "log", "rm", "expire", "rollback", "gc", "verify", "doctor", "demo",
+)  # fmt: skip
 
 
 class _LazyGroup(click.Group):
