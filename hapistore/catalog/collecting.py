@@ -19,7 +19,7 @@ from ..stores.clock import PROBES, read_clock
 from ..stores.protocol import LocalObjects
 from ..threads import map_ahead
 from .marker import require_store
-from .names import ParsedName, features_name, images_name, parse_name
+from .names import ParsedName, expiry_name, features_name, images_name, parse_name
 from .reachable import Reachable, object_key
 from .recipes import list_recipes
 from .references import version_objects
@@ -234,7 +234,8 @@ class _Sweep:
         if self._dry_run:
             return []
         lost = []
-        for name in dict.fromkeys(name for version in self._late for name in version_objects(version)):
+        late = [v for v in self._late if not exists(self._store, expiry_name(v.dataset, v.number))]
+        for name in dict.fromkeys(name for version in late for name in version_objects(version)):
             parsed = parse_name(name)
             if parsed and object_key(parsed) in self._removed and not exists(self._store, name):
                 lost.append(name)

@@ -10,6 +10,7 @@ from hapistore_format import DatasetVersion, Expiry
 
 from ..errors import AlreadyExists, HapistoreError, MissingObjects, NotFound, UsageError
 from ..stores import ObjectStore, exists
+from ..stores.protocol import LocalObjects
 from .datasets import (
     commit_version,
     expired_numbers,
@@ -150,7 +151,8 @@ def _mark(store: ObjectStore, dataset: str, numbers: Iterable[int]) -> tuple[int
 
 
 def _check_whole(store: ObjectStore, version: DatasetVersion) -> None:
-    missing = missing_objects(store, version_objects(version))
+    """Everything there, of the right size and, where that copies nothing, young enough for ``gc`` to leave it alone."""
+    missing = missing_objects(store, version_objects(version), renew_old=isinstance(store, LocalObjects))
     if missing:
         raise MissingObjects(missing)
     for shard in version.shards:
@@ -161,7 +163,7 @@ def _check_whole(store: ObjectStore, version: DatasetVersion) -> None:
 
 
 def _check_again(store: ObjectStore, version: DatasetVersion) -> None:
-    """A gc that was running may have removed objects of a version that was long expired between look and commit."""
+    """In a bucket, ``gc`` may have removed objects of a version that was long expired between look and commit."""
     missing = missing_objects(store, version_objects(version))
     if missing:
         _mark(store, version.dataset, [version.number])

@@ -40,7 +40,7 @@ def require_stored(
     """Make sure that objects are there: called right before and right after a version that names them is committed.
 
     ``gc`` may have removed what a writer found and did not write, or what it wrote long ago. Objects older than
-    ``RENEW_AFTER_S`` are written again from their own bytes, so that ``gc`` leaves them alone until the commit.
+    ``RENEW_AFTER_S`` are made young, so that ``gc`` leaves them alone until the commit.
 
     Args:
         rewrite: given the names that are missing, stores them again; then all of those are looked for once more.

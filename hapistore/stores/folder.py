@@ -3,7 +3,7 @@
 ``link`` fails where the name is taken, so it creates atomically; ``rename`` would overwrite. Every
 folder made on the way is synced into its parent. What a crash leaves lies in ``.tmp`` and is no object.
 
-A lock keeps ``delete_older`` and ``put`` apart: no object is removed that was written anew a moment before.
+A lock keeps ``delete_older`` apart from ``put`` and ``touch``: nothing is removed that became young a moment before.
 """
 
 from __future__ import annotations
@@ -139,6 +139,10 @@ class FolderStore:
                 path.unlink()
             _sync_folder(path.parent)
         return True
+
+    def touch(self, name: str) -> None:
+        with _named(name), self._locked(fcntl.LOCK_SH):
+            os.utime(self._path(name))
 
     def clean_temporary(self, before_s: float, *, dry_run: bool = False) -> int:
         folder, found = self.root / _TEMPORARY, 0

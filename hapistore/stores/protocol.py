@@ -115,7 +115,14 @@ class LocalObjects(Protocol):
     def delete_older(self, name: str, before_s: float) -> bool:
         """Remove an object if it was last written before a time by the store's clock; whether it was.
 
-        No ``put`` comes between looking and removing.
+        No ``put`` or ``touch`` comes between looking and removing.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+    def touch(self, name: str) -> None:
+        """Let an object count as written now.
 
         Raises:
             NotFound: there is none.
