@@ -11,6 +11,7 @@ from hapistore_format import DatasetVersion, Expiry
 from ..errors import AlreadyExists, HapistoreError, MissingObjects, NotFound, UsageError
 from ..stores import ObjectStore, exists
 from ..stores.protocol import LocalObjects
+from ..threads import map_ahead
 from .datasets import (
     commit_version,
     expired_numbers,
@@ -23,6 +24,8 @@ from .datasets import (
 from .marker import require_store
 from .names import expiry_name, images_name
 from .references import missing_objects, version_objects
+
+_THREADS, _AHEAD = 8, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +158,13 @@ def _check_whole(store: ObjectStore, version: DatasetVersion) -> None:
     missing = missing_objects(store, version_objects(version), renew_old=isinstance(store, LocalObjects))
     if missing:
         raise MissingObjects(missing)
-    for shard in version.shards:
-        name = images_name(shard.images, shard.layout)
-        found = store.head(name).bytes
-        if found != shard.bytes:
-            raise HapistoreError(f"{name} has {found} bytes, {version.label} says {shard.bytes}; nothing was committed")
+    names = [images_name(shard.images, shard.layout) for shard in version.shards]
+    infos = map_ahead(store.head, names, threads=_THREADS, ahead=_AHEAD, name="hapistore-look")
+    for shard, info in zip(version.shards, infos, strict=True):
+        if info.bytes != shard.bytes:
+            raise HapistoreError(
+                f"{info.name} has {info.bytes} bytes, {version.label} says {shard.bytes}; nothing was committed"
+            )
 
 
 def _check_again(store: ObjectStore, version: DatasetVersion) -> None:

@@ -8,6 +8,7 @@ from ..ingestion import AnnotateResult, annotate
 from ..stores import ObjectStore
 from ..units import format_seconds
 from .common import committing_store_option, json_option, print_json, reporting_errors
+from .progress import ShowProgress
 
 
 @click.command("annotate", short_help="Relabel, put into subsets, add metadata, drop images or bring them back.")
@@ -39,7 +40,8 @@ def command(
       hapistore annotate pets labels.csv
       hapistore annotate pets ages.csv --keep-empty --retype age
     """
-    result = annotate(store, dataset, table, keep_empty=keep_empty, retype=retype)
+    with ShowProgress(f"annotate {dataset}", "shards") as progress:
+        result = annotate(store, dataset, table, keep_empty=keep_empty, retype=retype, on_progress=progress)
     if as_json:
         print_json(
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -56,6 +56,7 @@ def annotate(
     *,
     keep_empty: bool = False,
     retype: Collection[str] = (),
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> AnnotateResult:
     """Relabel, put into subsets, add metadata, drop images or bring them back, as a new version.
 
@@ -69,6 +70,7 @@ def annotate(
             null leaves it; all other columns are metadata, lists and structs included.
         keep_empty: a null leaves what is stored, instead of replacing it by null.
         retype: names of columns that may change their type. Each must have a value for every image that is not dropped.
+        on_progress: called with (shards looked at, shards in all).
 
     Raises:
         UsageError: the table or the dataset cannot be used, a key is unknown or there twice, a column would change its
@@ -83,7 +85,7 @@ def annotate(
     raced = True
     while raced:
         parent = resolve_version(store, name)
-        located = locate(store, parent)
+        located = locate(store, parent, on_progress=on_progress)
         change = _Change(store, parent, located, load_table(table, located.types, retype), keep_empty=keep_empty)
         change.check(retype)
         shards = change.write()

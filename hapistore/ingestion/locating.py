@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,10 @@ import pyarrow.compute as pc
 from hapistore_format import DatasetVersion
 
 from ..stores import ObjectStore
+from ..threads import map_ahead
 from .annotation_rows import read_annotations
+
+_THREADS = 4
 
 
 class Located:
@@ -79,13 +82,27 @@ class Located:
             yield number, rows, places[rows]
 
 
-def locate(store: ObjectStore, version: DatasetVersion) -> Located:
-    """Read a version's annotations, shard by shard.
+def locate(
+    store: ObjectStore, version: DatasetVersion, *, on_progress: Callable[[int, int], None] | None = None
+) -> Located:
+    """Read a version's annotations, some shards at once.
+
+    Args:
+        on_progress: called with (shards done, shards in all).
 
     Raises:
         FormatError: they are damaged.
     """
     located = Located()
-    for shard in version.shards:
-        located.add(read_annotations(store, shard))
+    tables = map_ahead(
+        lambda shard: read_annotations(store, shard),
+        version.shards,
+        threads=_THREADS,
+        ahead=_THREADS,
+        name="hapistore-read",
+    )
+    for done, table in enumerate(tables, 1):
+        located.add(table)
+        if on_progress:
+            on_progress(done, len(version.shards))
     return located
