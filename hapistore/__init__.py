@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .ingestion import (
         IngestOptions,
         SubsetFrom,
+        annotate,
         bucket_folder,
         convert,
         image_folder,
@@ -44,6 +45,7 @@ _HOMES = {
     "ReadOptions": "read",
     "SubsetFrom": "ingestion",
     "View": "catalog",
+    "annotate": "ingestion",
     "backbone_from_module": "models",
     "bucket_folder": "ingestion",
     "convert": "ingestion",
@@ -73,6 +75,7 @@ __all__ = [
     "ReadOptions",
     "SubsetFrom",
     "View",
+    "annotate",
     "backbone_from_module",
     "bucket_folder",
     "convert",

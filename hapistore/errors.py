@@ -11,11 +11,14 @@
     │   ├── AlreadyExists
     │   └── TransientError         it may succeed when tried again
     ├── ImageError                 encoded bytes that are no usable image
+    ├── MissingObjects             what a version names, or is about to, is not in the store
     ├── MissingFeatures            a view whose feature shards are not all extracted
     └── OutOfMemory                an executor could not hold its extraction batch
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from hapistore_format.errors import DamagedError, FormatError, HapistoreError
 
@@ -26,6 +29,7 @@ __all__ = [
     "HapistoreError",
     "ImageError",
     "MissingFeatures",
+    "MissingObjects",
     "NotFound",
     "OutOfMemory",
     "StoreError",
@@ -100,6 +104,22 @@ class ImageError(HapistoreError):
 
 class MissingFeatures(HapistoreError):
     """Some image shards of the dataset version have no feature shard in this recipe and codec yet."""
+
+
+class MissingObjects(HapistoreError):
+    """Objects that a version names, or is about to name, are not in the store.
+
+    Attributes:
+        names: theirs.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        super().__init__(f"{', '.join(names[:3])}{more}: not in the store any more")
+        self.names = tuple(names)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return MissingObjects, (self.names,)
 
 
 class OutOfMemory(HapistoreError):

@@ -23,6 +23,21 @@ def parse_bytes(text: str) -> int:
     return int(float(match[1]) * _BYTE_UNITS[match[2].lower()])
 
 
+_SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def parse_seconds(text: str) -> float:
+    """``7d``, ``2 h``, ``90min`` or ``45`` in seconds.
+
+    Raises:
+        ValueError: the text is no time.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
+    if match is None or match[2] not in _SECONDS:
+        raise ValueError(f"{text!r} is no length of time; write it like 7d, 36h, 90min or 45s")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
 def format_bytes(count: float) -> str:
     """Bytes with a binary unit and three digits: ``34.4 KiB``."""
     for unit in ("B", "KiB", "MiB", "GiB"):

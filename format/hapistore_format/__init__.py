@@ -7,6 +7,7 @@ from .annotations import SUBSETS, AnnotationShard, write_annotations
 from .codecs import Codec, codec_names, get_codec
 from .digests import file_digest, is_digest, record_digest, shard_digest
 from .errors import DamagedError, FormatError, HapistoreError
+from .expiry import Expiry
 from .feature_shard import FeatureHeader, FeatureShardReader, write_feature_shard
 from .file_seal import FileSeal
 from .image_shard import ImageRecord, ImageShard
@@ -27,6 +28,7 @@ __all__ = [
     "Codec",
     "DamagedError",
     "DatasetVersion",
+    "Expiry",
     "FeatureHeader",
     "FeatureShardReader",
     "FileSeal",

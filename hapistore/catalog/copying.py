@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hapistore_format import DatasetVersion
 
-from ..errors import UsageError
-from ..stores import ObjectStore, ensure, exists
+from ..errors import NotFound, UsageError
+from ..stores import ObjectStore, ensure, exists, renew
 from ..threads import map_ahead
 from .datasets import commit_version, require_commits, resolve_version
 from .inventory import dataset_features
 from .marker import ensure_marker, require_store
-from .names import annotations_name, features_name, images_names, quarantine_name, recipe_name, weights_name
+from .names import features_name, recipe_name, weights_name
+from .references import new_objects, require_stored, version_objects
 from .verifying import read_verified
 
 _THREADS, _AHEAD = 4, 4
@@ -44,6 +45,7 @@ def copy_dataset(
 
     Each object is checked when it is read; what the target has already is not sent again, so a stopped copy
     continues. The target's dataset gets a version that lists the same image shards, after all they consist of.
+    Expiry markers are not copied: an expired version is not opened.
 
     Args:
         dataset: ``pets`` (its newest version) or ``pets@7``.
@@ -67,7 +69,7 @@ def copy_dataset(
         copied += [] if size is None else [size]
         if on_progress:
             on_progress(done, len(names))
-    committed = commit_version(target, version.dataset, lambda newest, number: _next(version, newest, number))
+    committed = _commit(source, target, version)
     return CopyResult(
         version=committed or resolve_version(target, version.dataset),
         committed=committed is not None,
@@ -78,19 +80,30 @@ def copy_dataset(
     )
 
 
-def _next(version: DatasetVersion, newest: DatasetVersion | None, number: int) -> DatasetVersion | None:
-    if newest is not None and newest.shards == version.shards:
-        return None
-    return replace(version, number=number)
+def _commit(source: ObjectStore, target: ObjectStore, version: DatasetVersion) -> DatasetVersion | None:
+    """Commit the version to the target unless its newest lists the same; gc of the target may come between."""
+    new: list[str] = []
+
+    def copy_again(names: Sequence[str]) -> None:
+        for name in names:
+            _copy(source, target, name)
+
+    def build(newest: DatasetVersion | None, number: int) -> DatasetVersion | None:
+        if newest is not None and newest.shards == version.shards:
+            return None
+        new[:] = new_objects(version, newest)
+        require_stored(target, new, rewrite=copy_again)
+        return replace(version, number=number)
+
+    committed = commit_version(target, version.dataset, build)
+    if committed:
+        require_stored(target, new, rewrite=copy_again)
+    return committed
 
 
 def _objects_of(store: ObjectStore, version: DatasetVersion) -> Iterator[str]:
     """All that a version needs, each before what needs it."""
-    for shard in {shard.images: shard for shard in version.shards}.values():
-        yield from reversed(images_names(shard.images, shard.layout))  # the seal before the file
-    yield from dict.fromkeys(annotations_name(shard.annotations) for shard in version.shards)
-    if version.quarantine:
-        yield quarantine_name(version.dataset, version.quarantine)
+    yield from version_objects(version)
     for summary in dataset_features(store, version):
         yield weights_name(summary.recipe.weights)
         yield recipe_name(summary.recipe.digest)
@@ -100,7 +113,10 @@ def _objects_of(store: ObjectStore, version: DatasetVersion) -> Iterator[str]:
 
 def _copy(source: ObjectStore, target: ObjectStore, name: str) -> int | None:
     """Copy an object unless it is there; returns how many bytes went."""
-    if exists(target, name):
+    try:
+        renew(target, name)
         return None
+    except NotFound:
+        pass
     data = read_verified(source, name)
     return len(data) if ensure(target, name, data) else None

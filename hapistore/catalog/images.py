@@ -20,7 +20,7 @@ from hapistore_format import (
 from hapistore_format.image_shard_arrow import TakeRoom, fresh_room
 
 from ..errors import NotFound
-from ..stores import ObjectStore, ensure
+from ..stores import ObjectStore, ensure, renew
 from .names import images_name, seal_name
 from .reading import read_object
 
@@ -118,6 +118,8 @@ def store_shard_file(store: ObjectStore, file: ShardFile) -> StoredShard:
     if not sealed and bytes(store.get(beside)) != file.seal:
         there = _size(store, name)
         if there is not None:
+            for kept in (beside, name):
+                renew(store, kept)
             return StoredShard(file.digest, there, False)
         # Of a file that is lost or was never finished, from a machine with pages of another size.
         store.put(beside, file.seal)

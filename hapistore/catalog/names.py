@@ -13,6 +13,11 @@ def version_name(dataset: str, number: int) -> str:
     return f"datasets/{dataset}/versions/{number:08d}.json"
 
 
+def expiry_name(dataset: str, number: int) -> str:
+    """Marker beside a version that is given up."""
+    return f"datasets/{dataset}/expired/{number:08d}.json"
+
+
 def quarantine_name(dataset: str, digest: str) -> str:
     return f"datasets/{dataset}/quarantine/{digest}.json"
 
@@ -51,6 +56,7 @@ _DIGEST = r"[0-9a-f]{64}"
 _KINDS = {
     "marker": re.compile(r"hapistore\.json"),
     "version": re.compile(r"datasets/(?P<dataset>[^/]+)/versions/(?P<number>\d{8})\.json"),
+    "expiry": re.compile(r"datasets/(?P<dataset>[^/]+)/expired/(?P<number>\d{8})\.json"),
     "quarantine": re.compile(rf"datasets/(?P<dataset>[^/]+)/quarantine/(?P<digest>{_DIGEST})\.json"),
     "images": re.compile(rf"images/(?P<digest>{_DIGEST})\.(?P<layout>arrow|lmdb)"),
     "seal": re.compile(rf"images/(?P<digest>{_DIGEST})\.lmdb\.json"),

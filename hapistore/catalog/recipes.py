@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from hapistore_format import Recipe
 
-from ..errors import UsageError
-from ..stores import ObjectStore, ensure
+from ..errors import NotFound, UsageError
+from ..stores import ObjectStore, ensure, exists
 from .names import parse_name, recipe_name, weights_name
 from .reading import read_object
 
 
 def register_recipe(store: ObjectStore, recipe: Recipe, weights: bytes) -> None:
-    """Store a recipe and the weights it names, where they are not there yet."""
+    """Store a recipe and the weights it names, where they are not there yet.
+
+    Old ones that are there are written again, since ``gc`` removes recipes that have no features.
+    """
     for name, data in ((weights_name(recipe.weights), weights), (recipe_name(recipe.digest), recipe.serialise())):
         ensure(store, name, data)
+
+
+def keep_registered(store: ObjectStore, recipe: Recipe, weights: bytes) -> None:
+    """Register them again if ``gc`` came between, which is asked once features that need them are stored."""
+    if not all(exists(store, name) for name in (recipe_name(recipe.digest), weights_name(recipe.weights))):
+        register_recipe(store, recipe, weights)
 
 
 def load_recipe(store: ObjectStore, digest: str) -> Recipe:
@@ -31,8 +40,15 @@ def load_recipe(store: ObjectStore, digest: str) -> Recipe:
 
 def list_recipes(store: ObjectStore) -> list[Recipe]:
     """Every recipe in the store, by digest."""
-    parsed = (parse_name(info.name) for info in store.list("recipes/"))
-    return [load_recipe(store, p.parts["digest"]) for p in parsed if p and p.kind == "recipe"]
+    recipes = []
+    for info in store.list("recipes/"):
+        parsed = parse_name(info.name)
+        if parsed and parsed.kind == "recipe":
+            try:
+                recipes.append(load_recipe(store, parsed.parts["digest"]))
+            except NotFound:
+                continue  # gc removed it since it was listed
+    return recipes
 
 
 def find_recipe(store: ObjectStore, text: str) -> Recipe:

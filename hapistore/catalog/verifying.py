@@ -11,6 +11,7 @@ from functools import partial
 from hapistore_format import (
     AnnotationShard,
     DatasetVersion,
+    Expiry,
     FeatureShardReader,
     FileSeal,
     FormatError,
@@ -22,20 +23,20 @@ from hapistore_format import (
 from hapistore_format.errors import DamagedError
 
 from ..errors import AlreadyExists, NotFound, StoreError
-from ..stores import ObjectStore
+from ..stores import ObjectStore, exists
 from .images import check_image_bytes, open_images
 from .marker import read_marker
 from .names import (
     MARKER,
     ParsedName,
-    annotations_name,
-    images_names,
+    expiry_name,
     parse_name,
-    quarantine_name,
     seal_name,
+    version_name,
     weights_name,
 )
 from .reading import read_object
+from .references import version_objects
 
 SET_ASIDE = "damaged/"
 _MADE_AGAIN = ("images", "seal", "features", "recipe", "weights")
@@ -75,6 +76,7 @@ def verify_store(
         on_progress: called with the bytes of each object checked.
     """
     report = VerifyReport()
+    gone: set[str] = set()
     infos = [info for info in store.list() if not info.name.startswith(SET_ASIDE)]
     with ThreadPoolExecutor(threads, thread_name_prefix="hapistore-verify") as pool:
         for info, found in zip(infos, pool.map(lambda i: _check(store, i.name), infos), strict=True):
@@ -82,13 +84,15 @@ def verify_store(
             report.bytes += info.bytes
             if found == "unknown":
                 report.unknown.append(info.name)
+            elif found == "gone":
+                gone.add(info.name)
             elif isinstance(found, Damage):
                 report.damaged.append(found)
             if on_progress:
                 on_progress(info.bytes)
     if infos and all(info.name != MARKER for info in infos):
         report.damaged.append(Damage(name=MARKER, code="missing", detail="objects without it are no hapistore store"))
-    report.damaged.extend(_missing(store, {info.name for info in infos}, report))
+    report.damaged.extend(_missing(store, {info.name for info in infos} - gone, report))
     return report
 
 
@@ -126,6 +130,8 @@ def _check(store: ObjectStore, name: str) -> Damage | str | None:
         if parsed.kind == "images":
             return _check_images(store, name, parsed)
         read_object(store, name, partial(_CHECKS[parsed.kind], parsed))
+    except NotFound:
+        return "gone"  # removed since it was listed
     except (FormatError, StoreError) as error:
         return _damage(name, error)
     return None
@@ -168,6 +174,12 @@ def _check_version(parsed: ParsedName, data: memoryview, *, where: str) -> None:
         raise DamagedError("bad-name", f"it holds {version.label}", where=where)
 
 
+def _check_expiry(parsed: ParsedName, data: memoryview, *, where: str) -> None:
+    expiry = Expiry.parse(data, where=where)
+    if (expiry.dataset, expiry.number) != (parsed.parts["dataset"], int(parsed.parts["number"])):
+        raise DamagedError("bad-name", f"it is the expiry of {expiry.dataset}@{expiry.number}", where=where)
+
+
 def _check_named_by_bytes(parsed: ParsedName, data: memoryview, *, where: str) -> None:
     if file_digest(data) != parsed.parts["digest"]:
         raise DamagedError("bad-digest", "its bytes are not those it is named by", where=where)
@@ -189,7 +201,7 @@ def _check_images(store: ObjectStore, name: str, parsed: ParsedName) -> Damage |
     try:
         open_images(store, digest, layout).check_digests()
     except NotFound:
-        if layout == "lmdb":
+        if layout == "lmdb" and exists(store, name):
             return Damage(name=seal_name(digest), code="missing", detail=f"{name} cannot be read without it")
         raise
     except FormatError as error:
@@ -223,6 +235,7 @@ def _check_features(parsed: ParsedName, data: memoryview, *, where: str) -> None
 _CHECKS: dict[str, Callable[..., None]] = {
     "marker": _check_marker,
     "version": _check_version,
+    "expiry": _check_expiry,
     "quarantine": _check_quarantine,
     "seal": _check_seal,
     "annotations": _check_annotations,
@@ -233,22 +246,23 @@ _CHECKS: dict[str, Callable[..., None]] = {
 
 
 def _missing(store: ObjectStore, present: set[str], report: VerifyReport) -> Iterator[Damage]:
-    """Objects that a whole version or recipe names and that are not there."""
+    """Objects that a whole version or recipe names and that are not there. Of expired versions none is missed."""
     broken = {damage.name for damage in report.damaged}
     wanted: dict[str, str] = {}
     for name in sorted(present - broken):
         parsed = parse_name(name)
         if parsed and parsed.kind == "version":
-            version = read_object(store, name, DatasetVersion.parse)
-            for shard in version.shards:
-                for part in images_names(shard.images, shard.layout):
-                    wanted.setdefault(part, version.label)
-                wanted.setdefault(annotations_name(shard.annotations), version.label)
-            if version.quarantine:
-                wanted.setdefault(quarantine_name(version.dataset, version.quarantine), version.label)
+            if expiry_name(parsed.parts["dataset"], int(parsed.parts["number"])) not in present:
+                version = read_object(store, name, DatasetVersion.parse)
+                wanted |= {part: wanted.get(part, version.label) for part in version_objects(version)}
+        elif parsed and parsed.kind == "expiry":
+            wanted.setdefault(version_name(parsed.parts["dataset"], int(parsed.parts["number"])), "its expiry marker")
         elif parsed and parsed.kind == "recipe":
-            recipe = read_object(store, name, Recipe.parse)
+            try:
+                recipe = read_object(store, name, Recipe.parse)
+            except NotFound:
+                continue  # removed since it was listed
             wanted.setdefault(weights_name(recipe.weights), f"recipe {recipe.digest[:12]}")
     for name, by in wanted.items():
-        if name not in present | broken:
+        if name not in present and name not in broken and not exists(store, name):  # written since it was listed
             yield Damage(name=name, code="missing", detail=f"{by} needs it and it is not there")

@@ -15,7 +15,7 @@ import click
 
 from ..errors import FormatError, HapistoreError, UsageError
 from ..stores import ObjectStore, open_store
-from ..units import parse_bytes
+from ..units import parse_bytes, parse_seconds
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -30,6 +30,20 @@ class Bytes(click.ParamType):
             return value
         try:
             return parse_bytes(value)
+        except ValueError as error:
+            self.fail(str(error), param, context)
+
+
+class Seconds(click.ParamType):
+    """A length of time such as ``7d``, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_seconds(value)
         except ValueError as error:
             self.fail(str(error), param, context)
 

@@ -9,8 +9,8 @@ import click
 from .. import __version__
 
 VERBS = (
-    "ingest", "convert", "extract", "transcode", "export", "cp", "ls", "inspect", "peek", "quarantine", "verify",
-    "doctor", "demo",
+    "ingest", "annotate", "convert", "extract", "transcode", "export", "cp",
+    "ls", "inspect", "log", "peek", "quarantine", "rm", "expire", "rollback", "gc", "verify", "doctor", "demo",
 )  # fmt: skip
 
 

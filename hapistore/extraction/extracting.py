@@ -15,6 +15,7 @@ from hapistore_format import DatasetVersion, Recipe, get_codec
 from ..catalog import register_recipe, require_store, resolve_version
 from ..catalog.codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
 from ..catalog.features import FeatureTask, list_tasks, store_features
+from ..catalog.recipes import keep_registered
 from ..errors import UsageError
 from ..models import Prefix
 from ..stores import ObjectStore
@@ -113,6 +114,7 @@ def extract(
     codecs = replace_auto(codecs, choice)
     tasks = list_tasks(store, version, recipe, codecs)
     run.all(tasks, choice.provenance if choice else {})
+    keep_registered(store, recipe, weights)
     return ExtractResult(
         version=version,
         recipe=recipe,

@@ -1,5 +1,6 @@
 """From a source of images to image shards, annotations and a committed dataset version."""
 
+from .annotating import AnnotateResult, annotate
 from .converting import ConvertResult, convert
 from .ingesting import IngestResult, ingest
 from .options import IngestOptions
@@ -30,6 +31,7 @@ from .sources import (
 
 __all__ = [
     "CHECKS",
+    "AnnotateResult",
     "BucketFolders",
     "ClassFolders",
     "ConvertResult",
@@ -44,6 +46,7 @@ __all__ = [
     "Source",
     "SubsetFrom",
     "WebDataset",
+    "annotate",
     "bucket_folder",
     "convert",
     "export_quarantine",

@@ -19,6 +19,7 @@ from .options import IngestOptions
 from .parent import Parent, rebase
 from .quarantine import Quarantined
 from .reading import ImageReading
+from .small_objects import SmallObjects
 from .sources import Chunk, Listing
 from .streaming import ShardStream
 
@@ -31,6 +32,7 @@ class Pass:
     Attributes:
         images, bytes: usable images, and their size; quarantined: the others.
         written, present: image shards stored by this pass, and new ones that were there.
+        small: annotations and reports that it stored.
     """
 
     def __init__(self, store: ObjectStore, parent: Parent, options: IngestOptions) -> None:
@@ -38,6 +40,7 @@ class Pass:
         self._known = KnownImages(store, parent)
         self._offers = Offers(Columns(parent.annotations))
         self._stored: list[StoredShard] = []
+        self.small = SmallObjects(store)
         self.quarantined: list[Quarantined] = []
         self.images = self.bytes = 0
 
@@ -80,7 +83,7 @@ class Pass:
         offered = self._offers.offered()
         if newest is not self._parent:
             offered = rebase(self._store, offered, self._parent, newest)
-        merge = Merge(self._store, newest, offered, mirror=self._options.mirror)
+        merge = Merge(self.small, newest, offered, mirror=self._options.mirror)
         return (*merge.kept(), *merge.added(self._stored, self._options.layout))
 
     @property

@@ -11,11 +11,12 @@ from hapistore_format import LAYOUTS, DatasetVersion, ShardRef
 
 from ..catalog import (
     commit_version,
-    latest_version,
+    new_objects,
     open_image_shard,
     parse_dataset,
     require_commits,
     require_store,
+    require_stored,
     resolve_version,
     store_image_shard,
 )
@@ -67,16 +68,14 @@ def convert(
         raise UsageError(f"{dataset} names a version, which never changes; convert {name}")
     require_store(store)
     require_commits(store)
-    parent: DatasetVersion | None = resolve_version(store, name)
+    parent = resolve_version(store, name)
     converter = _Converter(store, layout)
     while True:
-        if parent is None:
-            raise AssertionError("versions are never removed, and there was one")
         shards = converter.convert(parent, on_progress)
-        version, raced = _commit(store, parent, shards)
+        version, raced = _commit(store, parent, shards, converter.write_again)
         if not raced:
             break
-        parent = latest_version(store, name)  # another writer was first: convert what it committed
+        parent = resolve_version(store, name)  # another writer was first: convert what it committed
     return ConvertResult(
         version=version or parent,
         committed=version is not None,
@@ -103,6 +102,11 @@ class _Converter:
                 on_progress(done, version.rows)
         return tuple(shards)
 
+    def write_again(self, version: DatasetVersion) -> None:
+        """Write what is missing of a version that was converted; ``gc`` may have removed what it found."""
+        self._sizes.clear()
+        self.convert(version, None)
+
     def _other(self, shard: ShardRef) -> ShardRef:
         if shard.images not in self._sizes:
             self._sizes[shard.images] = self._size_there(shard) or self._write(shard)
@@ -128,10 +132,14 @@ class _Converter:
 
 
 def _commit(
-    store: ObjectStore, parent: DatasetVersion, shards: tuple[ShardRef, ...]
+    store: ObjectStore,
+    parent: DatasetVersion,
+    shards: tuple[ShardRef, ...],
+    write_again: Callable[[DatasetVersion], None],
 ) -> tuple[DatasetVersion | None, bool]:
     """Commit the shards; (version or None where nothing changed, whether another writer came first)."""
     raced = False
+    new: list[str] = []
 
     def build(newest: DatasetVersion | None, number: int) -> DatasetVersion | None:
         nonlocal raced
@@ -139,6 +147,12 @@ def _commit(
         if raced or parent.shards == shards:
             return None
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return replace(parent, number=number, created=created, shards=shards)
+        version = replace(parent, number=number, created=created, shards=shards)
+        new[:] = new_objects(version, parent)
+        require_stored(store, new, rewrite=lambda _: write_again(parent))
+        return version
 
-    return commit_version(store, parent.dataset, build), raced
+    committed = commit_version(store, parent.dataset, build)
+    if committed:
+        require_stored(store, new, rewrite=lambda _: write_again(parent))
+    return committed, raced

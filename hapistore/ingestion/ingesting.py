@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from functools import partial
 from hapistore_format import DatasetVersion
 
 from ..catalog import commit_version, ensure_marker, latest_version, parse_dataset, require_commits
-from ..errors import UsageError
+from ..catalog.references import new_objects, require_stored
+from ..errors import MissingObjects, UsageError
 from ..stores import ObjectStore
 from .building import Pass
 from .options import IngestOptions
 from .parent import Parent, ParentMoved
 from .quarantine import Quarantined, store_quarantine
 from .sources import Source
+
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +76,22 @@ def ingest(
         raise UsageError(f"{dataset} names a version, which never changes; ingest into {name}")
     require_commits(store)
     report = on_progress or (lambda done, total: None)
-    while True:
+    for attempt in itertools.count(1):
         listing = source.listing()
         parent = Parent.load(store, latest_version(store, name))
         reading = Pass(store, parent, options)
         reading.read(listing, on_begin=partial(ensure_marker, store), on_progress=report)
         try:
-            version = _commit(store, name, parent, reading)
+            version, committed = _commit(store, name, parent, reading)
             break
         except ParentMoved:
             continue  # another writer took away what this pass counted on
+        except MissingObjects:  # gc took a long pass's shards for garbage; another pass stores them again
+            if attempt == _ATTEMPTS:
+                raise
     return IngestResult(
-        version=version or _required(latest_version(store, name)),
-        committed=version is not None,
+        version=version,
+        committed=committed,
         images=reading.images,
         bytes=reading.bytes,
         shards_written=reading.written,
@@ -95,20 +102,27 @@ def ingest(
     )
 
 
-def _commit(store: ObjectStore, name: str, parent: Parent, reading: Pass) -> DatasetVersion | None:
-    """Commit what a pass made, onto whatever version is the newest by then; None where that has it all.
+def _commit(store: ObjectStore, name: str, parent: Parent, reading: Pass) -> tuple[DatasetVersion, bool]:
+    """Commit what a pass made onto whatever version is the newest by then.
+
+    Returns:
+        The version made; or the newest, where that has it all; and which of the two it is.
 
     Raises:
-        ParentMoved: it cannot be, without reading the source again.
+        ParentMoved, MissingObjects: it cannot be, or is not whole, without reading the source again.
     """
-    quarantine = store_quarantine(store, name, reading.quarantined) if reading.quarantined else None
+    quarantine = store_quarantine(reading.small, name, reading.quarantined) if reading.quarantined else None
+    new: list[str] = []
+    seen: DatasetVersion | None = None
 
     def build(newest: DatasetVersion | None, number: int) -> DatasetVersion | None:
+        nonlocal seen
+        seen = newest
         same = (newest.number if newest else 0) == parent.number
         shards = reading.shards(parent if same else Parent.load(store, newest))
         if newest and newest.shards == shards:
             return None
-        return DatasetVersion(
+        version = DatasetVersion(
             dataset=name,
             number=number,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -116,11 +130,14 @@ def _commit(store: ObjectStore, name: str, parent: Parent, reading: Pass) -> Dat
             quarantined=len(reading.quarantined),
             quarantine=quarantine,
         )
+        new[:] = new_objects(version, newest)
+        require_stored(store, new, rewrite=reading.small.store_again)
+        return version
 
-    return commit_version(store, name, build)
-
-
-def _required(version: DatasetVersion | None) -> DatasetVersion:
-    if version is None:
-        raise AssertionError("an ingest that changes nothing has a parent version")
-    return version
+    version = commit_version(store, name, build)
+    if version:
+        require_stored(store, new, rewrite=reading.small.store_again)
+        return version, True
+    if seen is None:
+        raise AssertionError("a pass that changes nothing was made on a version")
+    return seen, False

@@ -13,9 +13,9 @@ from hapistore_format import ShardRef, file_digest, write_annotations
 
 from ..catalog import StoredShard
 from ..catalog.names import annotations_name
-from ..stores import ObjectStore, ensure
 from .offers import Offered, fit
 from .parent import Parent
+from .small_objects import SmallObjects
 
 
 class Merge:
@@ -25,8 +25,8 @@ class Merge:
     where it was. Other records stay, but with ``mirror``, which drops what the source does not have.
     """
 
-    def __init__(self, store: ObjectStore, parent: Parent, offered: Offered, *, mirror: bool) -> None:
-        self._store, self._parent, self._offered, self._mirror = store, parent, offered, mirror
+    def __init__(self, small: SmallObjects, parent: Parent, offered: Offered, *, mirror: bool) -> None:
+        self._small, self._parent, self._offered, self._mirror = small, parent, offered, mirror
         self._broken = pa.array(sorted(offered.broken), pa.string())
 
     def kept(self) -> Iterator[ShardRef]:
@@ -92,7 +92,7 @@ class Merge:
         # By way of Python, so that equal annotations are of equal bytes, whatever lies below their nulls.
         data = write_annotations(pa.Table.from_pylist(table.to_pylist(), schema=table.schema))
         digest = file_digest(data)
-        ensure(self._store, annotations_name(digest), data)
+        self._small.store(annotations_name(digest), data)
         return digest
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hapistore_format import AnnotationShard, DatasetVersion, ShardRef
+from hapistore_format import DatasetVersion, ShardRef
 
 from ..catalog import open_image_shard
-from ..catalog.names import annotations_name
-from ..catalog.reading import read_object
 from ..stores import ObjectStore
 from ..threads import map_ahead
+from .annotation_rows import read_annotations
 from .offers import Offered
 
 _THREADS, _AHEAD = 8, 32
@@ -39,9 +39,7 @@ class Parent:
         if version is None:
             return cls(number=0, shards=(), annotations=())
 
-        def read(shard: ShardRef) -> pa.Table:
-            return read_object(store, annotations_name(shard.annotations), AnnotationShard).table
-
+        read = partial(read_annotations, store)
         tables = map_ahead(read, version.shards, threads=_THREADS, ahead=_AHEAD, name="hapistore-annotations")
         return cls(number=version.number, shards=version.shards, annotations=tuple(tables))
 

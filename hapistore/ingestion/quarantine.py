@@ -28,8 +28,9 @@ from hapistore_format.sealed_json import take
 from ..catalog import open_version
 from ..catalog.names import annotations_name, quarantine_name
 from ..catalog.reading import read_object
-from ..stores import ObjectStore, ensure
+from ..stores import ObjectStore
 from ..threads import map_ahead
+from .small_objects import SmallObjects
 
 _THREADS, _AHEAD = 8, 32
 
@@ -43,11 +44,11 @@ class Quarantined:
     detail: str
 
 
-def store_quarantine(store: ObjectStore, dataset: str, images: Sequence[Quarantined]) -> str:
+def store_quarantine(small: SmallObjects, dataset: str, images: Sequence[Quarantined]) -> str:
     """Write the report beside the dataset's versions; returns the digest it is named by."""
     data = write_sealed_json({"format": 1, "images": [asdict(image) for image in images]})
     digest = file_digest(data)
-    ensure(store, quarantine_name(dataset, digest), data)
+    small.store(quarantine_name(dataset, digest), data)
     return digest
 
 

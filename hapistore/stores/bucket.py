@@ -6,9 +6,9 @@ Names in hapistore's own stores are plain on purpose (``check_name``); photograp
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import obstore
 
@@ -126,19 +126,23 @@ class _AnyName(RemoteStore):
 
     def look_up(self, name: str) -> ObjectInfo:
         found = self._run("looking up", name, lambda: obstore.head(self._client, name))
-        return ObjectInfo(name=name, bytes=found["size"])
+        return _info(found)
 
     def list_children(self, folder: str) -> tuple[list[str], list[ObjectInfo]]:
         found = self._run(
             "listing", folder or "the bucket", lambda: obstore.list_with_delimiter(self._client, folder or None)
         )
-        objects = [ObjectInfo(name=entry["path"], bytes=entry["size"]) for entry in found["objects"]]
+        objects = [_info(entry) for entry in found["objects"]]
         return [path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"]], objects
 
     def pages(self, folder: str, *, after: str | None) -> Iterator[list[ObjectInfo]]:
         pages = iter(obstore.list(self._client, folder or None, offset=after, chunk_size=_PAGE))
         while page := self._run("listing", folder or "the bucket", lambda: next(pages, None)):
-            yield [ObjectInfo(name=entry["path"], bytes=entry["size"]) for entry in page]
+            yield [_info(entry) for entry in page]
+
+
+def _info(entry: Mapping[str, Any]) -> ObjectInfo:
+    return ObjectInfo(name=entry["path"], bytes=entry["size"], modified=entry["last_modified"].timestamp())
 
 
 class _Pages:

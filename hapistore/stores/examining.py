@@ -84,7 +84,7 @@ def _capabilities(store: ObjectStore) -> Finding:
         check="capabilities",
         ok=not lacking,
         found="; ".join(lacking) or "objects are created once, and listed at once",
-        advice="commit with --single-writer, from one process at a time" if lacking else "",
+        advice="commit with --single-writer, from one process at a time; gc does not work here" if lacking else "",
         figures={},
     )
 

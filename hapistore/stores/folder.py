@@ -2,11 +2,14 @@
 
 ``link`` fails where the name is taken, so it creates atomically; ``rename`` would overwrite. Every
 folder made on the way is synced into its parent. What a crash leaves lies in ``.tmp`` and is no object.
+
+A lock keeps ``delete_older`` apart from ``put`` and ``touch``: nothing is removed that became young a moment before.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 import uuid
@@ -19,7 +22,7 @@ from ..errors import AlreadyExists, NotFound, StoreError, UsageError
 from .protocol import Capabilities, ObjectInfo, check_name
 from .writing import write_synced
 
-_TEMPORARY = ".tmp"
+_TEMPORARY, _LOCK = ".tmp", ".lock"
 # Below this a read costs less than a map and its page faults.
 _MAP_FROM_BYTES = 1 << 20
 
@@ -67,19 +70,21 @@ class FolderStore:
             path = self._path(name)
             if not path.is_file():
                 raise FileNotFoundError
-            return ObjectInfo(name=name, bytes=path.stat().st_size)
+            status = path.stat()
+            return ObjectInfo(name=name, bytes=status.st_size, modified=status.st_mtime)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
         # Only the folder that the prefix names needs a walk.
         folder, slash, _ = prefix.rpartition("/")
         if slash:
             check_name(folder)
-        for name, entry in self._walk(folder + slash):
-            if name.startswith(prefix):
+        for name, entry in self._walk(folder + slash, after):
+            if name.startswith(prefix) and name > after:
                 try:
-                    yield ObjectInfo(name=name, bytes=entry.stat().st_size)
+                    status = entry.stat()
                 except FileNotFoundError:
                     continue  # deleted since the walk began
+                yield ObjectInfo(name=name, bytes=status.st_size, modified=status.st_mtime)
 
     def local_path(self, name: str) -> Path | None:
         with _named(name):
@@ -92,7 +97,8 @@ class FolderStore:
         with _named(name), self._temporary(data) as temporary:
             path = self._path(name)
             self._make_folders(path.parent)
-            os.replace(temporary, path)
+            with self._locked(fcntl.LOCK_SH):
+                os.replace(temporary, path)
             _sync_folder(path.parent)
 
     def create(self, name: str, data: bytes | memoryview) -> None:
@@ -123,8 +129,50 @@ class FolderStore:
             path.unlink()
             _sync_folder(path.parent)
 
-    def _walk(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Names and files below ``folder`` (empty, or ending in a slash), in order of name."""
+    def delete_older(self, name: str, before_s: float) -> bool:
+        with _named(name):
+            path = self._path(name)
+            with self._locked(fcntl.LOCK_EX):
+                if not path.is_file():
+                    raise FileNotFoundError
+                if path.stat().st_mtime >= before_s:
+                    return False
+                path.unlink()
+            _sync_folder(path.parent)
+        return True
+
+    def touch(self, name: str) -> None:
+        with _named(name), self._locked(fcntl.LOCK_SH):
+            os.utime(self._path(name))
+
+    def clean_temporary(self, before_s: float, *, dry_run: bool = False) -> int:
+        folder, found = self.root / _TEMPORARY, 0
+        if not folder.is_dir():
+            return 0
+        for path in folder.iterdir():
+            try:
+                if path.stat().st_mtime >= before_s:
+                    continue
+                if not dry_run:
+                    path.unlink()
+            except FileNotFoundError:
+                continue  # its writer has just finished
+            found += 1
+        return found
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Hold the lock, shared or alone; it goes with the process. File systems without locks do without."""
+        with open(self.root / _LOCK, "ab") as file:
+            try:
+                fcntl.flock(file, how)
+            except OSError as error:
+                if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise
+            yield
+
+    def _walk(self, folder: str, after: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Names and files below ``folder`` (empty, or ending in a slash), in order; folders before ``after`` not."""
         with _named(folder or "the store's root"):
             try:
                 entries = list(os.scandir(self.root / folder))
@@ -134,7 +182,9 @@ class FolderStore:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(f"{folder}{entry.name}/")
+                inside = f"{folder}{entry.name}/"
+                if inside >= after[: len(inside)]:
+                    yield from self._walk(inside, after)
             elif entry.is_file():
                 yield folder + entry.name, entry
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class MemoryStore:
     url = "memory:"
 
     def __init__(self) -> None:
-        self._objects: dict[str, bytes] = {}
+        self._objects: dict[str, tuple[bytes, float]] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -28,7 +29,7 @@ class MemoryStore:
 
     def get(self, name: str) -> memoryview:
         try:
-            return memoryview(self._objects[check_name(name)])
+            return memoryview(self._objects[check_name(name)][0])
         except KeyError:
             raise NotFound(f"there is no object {name}") from None
 
@@ -40,25 +41,29 @@ class MemoryStore:
         return [data[start:stop] for start, stop in ranges]
 
     def head(self, name: str) -> ObjectInfo:
-        return ObjectInfo(name=name, bytes=len(self.get(name)))
+        try:
+            data, modified = self._objects[check_name(name)]
+        except KeyError:
+            raise NotFound(f"there is no object {name}") from None
+        return ObjectInfo(name=name, bytes=len(data), modified=modified)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        for name, data in sorted(self._objects.items()):
-            if name.startswith(prefix):
-                yield ObjectInfo(name=name, bytes=len(data))
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        for name, (data, modified) in sorted(self._objects.items()):
+            if name.startswith(prefix) and name > after:
+                yield ObjectInfo(name=name, bytes=len(data), modified=modified)
 
     def local_path(self, name: str) -> Path | None:
         check_name(name)
         return None
 
     def put(self, name: str, data: bytes | memoryview) -> None:
-        self._objects[check_name(name)] = bytes(data)
+        self._objects[check_name(name)] = bytes(data), time.time()
 
     def create(self, name: str, data: bytes | memoryview) -> None:
         with self._lock:
             if check_name(name) in self._objects:
                 raise AlreadyExists(f"{name} exists already")
-            self._objects[name] = bytes(data)
+            self._objects[name] = bytes(data), time.time()
 
     def delete(self, name: str) -> None:
         with self._lock:

@@ -8,9 +8,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import AlreadyExists
+from .clock import PROBES
 from .protocol import Capabilities, ObjectStore
 
-_FOLDER = "hapistore-probe"
 _RACES, _CREATORS = 8, 8
 
 
@@ -23,9 +23,9 @@ def probe_capabilities(store: ObjectStore) -> Capabilities:
         StoreError: it cannot be reached, or written to.
     """
     run = uuid.uuid4().hex
-    names = [f"{_FOLDER}/{run}-{number}" for number in range(_RACES)]
+    names = [f"{PROBES}{run}-{number}" for number in range(_RACES)]
     winners = _race(store, names)
-    listed = {info.name for info in store.list(f"{_FOLDER}/")}
+    listed = {info.name for info in store.list(PROBES)}
     for name in names:  # not where the store fails: every further request would take as long
         store.delete(name)
     return Capabilities(atomic_create=max(winners.values()) == 1, consistent_list=set(names) <= listed)
@@ -33,7 +33,7 @@ def probe_capabilities(store: ObjectStore) -> Capabilities:
 
 def is_created_once(store: ObjectStore) -> bool:
     """Whether a second creation of an object is refused; says nothing of creators at the same time."""
-    name = f"{_FOLDER}/{uuid.uuid4().hex}"
+    name = f"{PROBES}{uuid.uuid4().hex}"
     store.create(name, b"first")
     try:
         store.create(name, b"second")

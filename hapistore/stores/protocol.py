@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..errors import StoreError
 
@@ -25,10 +25,15 @@ class Capabilities:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectInfo:
-    """Name and size of an object."""
+    """Name and size of an object.
+
+    Attributes:
+        modified: when it was last written, in seconds since 1970 by the store's clock, which may differ from ours.
+    """
 
     name: str
     bytes: int
+    modified: float
 
 
 class ObjectStore(Protocol):
@@ -64,14 +69,17 @@ class ObjectStore(Protocol):
         """
 
     def head(self, name: str) -> ObjectInfo:
-        """Size of an object.
+        """Size and age of an object.
 
         Raises:
             NotFound: there is none.
         """
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose name begins with ``prefix``, in order of name."""
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose name begins with ``prefix`` and is greater than ``after``, in order of name, each once.
+
+        What is created or deleted while the listing goes on may be in it or not.
+        """
 
     def local_path(self, name: str) -> Path | None:
         """The file that holds the object, for libraries that open files themselves; None where there are no files.
@@ -98,6 +106,30 @@ class ObjectStore(Protocol):
         Raises:
             NotFound: there is none.
         """
+
+
+@runtime_checkable
+class LocalObjects(Protocol):
+    """What a store can offer besides where its objects are files."""
+
+    def delete_older(self, name: str, before_s: float) -> bool:
+        """Remove an object if it was last written before a time by the store's clock; whether it was.
+
+        No ``put`` or ``touch`` comes between looking and removing.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+    def touch(self, name: str) -> None:
+        """Let an object count as written now.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+    def clean_temporary(self, before_s: float, *, dry_run: bool = False) -> int:
+        """Remove what killed writers left before that time; how many files."""
 
 
 def check_name(name: str) -> str:

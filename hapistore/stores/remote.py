@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from ..errors import StoreError, TransientError
+from .listing_order import lists_in_order
 from .protocol import Capabilities, ObjectInfo, check_name
 from .ranges import merge_ranges
 from .remote_errors import translate
@@ -25,6 +26,7 @@ _CLASSES: dict[str, Callable[..., Any]] = {"s3": S3Store, "gs": GCSStore, "az": 
 # Above this an object goes up in parts, some at a time; below, one request is faster and leaves nothing half done.
 # Parts are sent from the caller's memory, and a failure aborts them; those of a process that is killed stay until the
 # bucket's lifecycle rule for incomplete uploads removes them.
+_PAGE = 1000  # names
 _PARTS_FROM_BYTES, _PART_BYTES, _PARTS_AT_ONCE = 128 << 20, 16 << 20, 4
 
 
@@ -52,6 +54,7 @@ class RemoteStore:
             prefix=self._parsed.prefix or None,
             **client_options(self._parsed, self._options),
         )
+        self._in_order: bool | None = None
 
     def __repr__(self) -> str:
         return f"RemoteStore({self.url!r})"
@@ -95,21 +98,39 @@ class RemoteStore:
 
     def head(self, name: str) -> ObjectInfo:
         found = self._run("looking up", name, lambda: obstore.head(self._client, check_name(name)))
-        return ObjectInfo(name=name, bytes=found["size"])
+        return ObjectInfo(name=name, bytes=found["size"], modified=found["last_modified"].timestamp())
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
         # obstore's prefixes are whole segments.
         folder = prefix.rpartition("/")[0]
         if folder:
             check_name(folder)
-        found = self._run("listing", folder or "the store", lambda: self._list(folder))
-        for name, size in sorted(found):
-            if name.startswith(prefix):
-                yield ObjectInfo(name=name, bytes=size)
+        if self._in_order is None:
+            self._in_order = lists_in_order(self._parsed, self.ask_head)
+        last = ""
+        found = self._list(folder, after)
+        for info in found if self._in_order else iter(sorted(found, key=lambda info: info.name)):
+            if info.name <= after:
+                continue
+            if self._in_order and info.name < last:
+                raise StoreError(f"{info.name}: listed after {last}, though this server was taken to sort")
+            last = info.name
+            if info.name.startswith(prefix):
+                yield info
 
-    def _list(self, folder: str) -> Sequence[tuple[str, int]]:
-        chunks = obstore.list(self._client, prefix=folder or None)
-        return [(entry["path"], entry["size"]) for chunk in chunks for entry in chunk]
+    def _list(self, folder: str, after: str) -> Iterator[ObjectInfo]:
+        """Everything below a folder as the store sends it, a page in memory at a time."""
+        offset = after if self._in_order and after else None
+        what = folder or "the store"
+        chunks = self._run(
+            "listing",
+            what,
+            lambda: obstore.list(self._client, prefix=folder or None, offset=offset, chunk_size=_PAGE),
+        )
+        while chunk := self._run("listing", what, lambda: next(chunks, None)):
+            for entry in chunk:
+                modified = entry["last_modified"].timestamp()
+                yield ObjectInfo(name=entry["path"], bytes=entry["size"], modified=modified)
 
     def local_path(self, name: str) -> Path | None:
         check_name(name)

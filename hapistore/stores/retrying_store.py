@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import AlreadyExists, NotFound
+from ..errors import AlreadyExists, NotFound, TransientError
 from .protocol import Capabilities, ObjectInfo, ObjectStore
 from .retrying import Retrier, RetryOptions
 
 _Out = TypeVar("_Out")
+_PAGE = 1000  # names
 FindCapabilities = Callable[[ObjectStore], Capabilities]
 
 
@@ -66,9 +68,10 @@ class RetryingStore:
     def head(self, name: str) -> ObjectInfo:
         return self._run("looking up", name, lambda: self.inner.head(name))
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        # As a whole: half a listing cannot be continued.
-        yield from self._run("listing", prefix or "the store", lambda: [*self.inner.list(prefix)])
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        pages = _Pages(self.inner, prefix, after)
+        while page := self._run("listing", prefix or "the store", pages.next):
+            yield from page
 
     def local_path(self, name: str) -> Path | None:
         return self.inner.local_path(name)
@@ -98,3 +101,24 @@ class RetryingStore:
 
     def _run(self, operation: str, name: str, request: Callable[[], _Out]) -> _Out:
         return self._retrier.run(operation, name, lambda _: request())
+
+
+class _Pages:
+    """A listing some names at a time; after a failure it goes on behind the last name that it handed out."""
+
+    def __init__(self, store: ObjectStore, prefix: str, after: str) -> None:
+        self._store, self._prefix, self._after = store, prefix, after
+        self._found: Iterator[ObjectInfo] | None = None
+
+    def next(self) -> list[ObjectInfo]:
+        """The next names; none at the end."""
+        if self._found is None:
+            self._found = self._store.list(self._prefix, after=self._after)
+        try:
+            page = [*itertools.islice(self._found, _PAGE)]
+        except TransientError:
+            self._found = None
+            raise
+        if page:
+            self._after = page[-1].name
+        return page

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ..errors import AlreadyExists, NotFound, StoreError
-from ..stores import ObjectStore
+from ..stores import ObjectStore, delete_older
+from ..stores.clock import read_clock
 
 BAD_NAMES = ["", "/", "/abs", "a/", "a//b", "../x", "a/../b", "..", ".", "./a", ".hidden", "a/.hidden", "a\\b", "a b"]
 BAD_NAMES += ["a\0b", "a\nb", "ümlaut", "a:b", "~", "C:/x", "a/./b", "x?y", "*"]
@@ -29,10 +32,12 @@ class StoreContract:
     Attributes:
         pickles: whether a pickled copy sees the same objects.
         races: how often creators race; some servers let losers wait for seconds.
+        listed: how many objects a long listing has; more than a page of it.
     """
 
     pickles = True
     races = 20
+    listed = 1200
 
     @pytest.fixture
     def store(self) -> ObjectStore:
@@ -199,6 +204,49 @@ class StoreContract:
         for name in ("a/b", "a/bc", "a/d/e", "ab", "b"):
             store.create(name, b"")
         assert [info.name for info in store.list(prefix)] == expected
+
+    def test_a_listing_goes_on_behind_a_name(self, store: ObjectStore) -> None:
+        names = sorted(["a/x", "a-b/x", "a.b", "a/b/c", "a/b-c", "b/1", "b/10", "b+c/1", "b/2", "c"])
+        for name in names:
+            store.create(name, b"")
+        for after in ["", *names, "a", "a/", "a/b", "b/1x", "zz"]:
+            assert [info.name for info in store.list(after=after)] == [name for name in names if name > after]
+        assert [info.name for info in store.list("b/", after="b/1")] == ["b/10", "b/2"]
+        assert [info.name for info in store.list("b/", after="a")] == ["b/1", "b/10", "b/2"]
+        assert list(store.list("a/", after="b")) == []
+
+    def test_a_long_listing_has_every_name_once(self, store: ObjectStore) -> None:
+        names = [f"{folder}/{number:04d}" for folder in ("a", "a-b") for number in range(self.listed // 2)]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(lambda name: store.create(name, b"x"), names))
+        assert [info.name for info in store.list()] == sorted(names)
+        middle = sorted(names)[len(names) // 2]
+        assert [info.name for info in store.list(after=middle)] == [name for name in sorted(names) if name > middle]
+
+    # ages
+
+    def test_an_object_is_as_old_as_its_last_write(self, store: ObjectStore) -> None:
+        before = read_clock(store)
+        store.create("a", b"one")
+        created = store.head("a").modified
+        assert before <= created <= read_clock(store)
+        time.sleep(1.1)  # some count seconds
+        store.put("a", b"two")
+        assert store.head("a").modified > created
+        assert [(info.name, info.modified) for info in store.list()] == [("a", store.head("a").modified)]
+
+    def test_reading_the_clock_leaves_nothing(self, store: ObjectStore) -> None:
+        read_clock(store)
+        assert list(store.list()) == []
+
+    def test_only_what_is_older_is_deleted(self, store: ObjectStore) -> None:
+        store.create("a", b"one")
+        modified = store.head("a").modified
+        assert not delete_older(store, "a", modified)
+        assert bytes(store.get("a")) == b"one"
+        assert delete_older(store, "a", modified + 1)
+        with pytest.raises(NotFound, match="a"):
+            delete_older(store, "a", modified + 1)
 
     def test_an_empty_store_lists_nothing(self, store: ObjectStore) -> None:
         assert list(store.list()) == []

@@ -73,7 +73,7 @@ def test_probing_needs_few_requests_and_no_listing(make):
             self.heads += 1
             return super().head(name)
 
-        def list(self, prefix=""):
+        def list(self, prefix="", *, after=""):
             raise AssertionError("a listing may lag behind")
 
     store = Counting()

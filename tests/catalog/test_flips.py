@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 import hapistore as hs
-from hapistore.catalog import load_recipe, open_version, require_store, resolve_version, verify_store, verifying
+from hapistore.catalog import load_recipe, read_version, require_store, resolve_version, verify_store, verifying
+from hapistore.catalog.datasets import find_expiry
+from hapistore.catalog.expiring import expire_versions, roll_back
 from hapistore.catalog.images import open_images
 from hapistore.catalog.names import parse_name
 from hapistore.errors import HapistoreError
@@ -26,8 +28,8 @@ from hapistore_format import AnnotationShard, FeatureShardReader, FileSeal, code
 from hapistore_format.sealed_arrow import SealedFile
 
 FLIPS = 10_000
-KINDS = {"marker", "version", "quarantine", "recipe", "weights", "images arrow", "images lmdb", "seal", "annotations"}
-KINDS |= {f"features {codec}" for codec in codec_names()}
+KINDS = {"marker", "version", "expiry", "quarantine", "recipe", "weights", "images arrow", "images lmdb", "seal"}
+KINDS |= {"annotations", *(f"features {codec}" for codec in codec_names())}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,9 @@ def store(make, tmp_path_factory) -> FolderStore:
     store, photos = FolderStore(root / "store"), make.photos(root / "photos")
     for dataset, layout in (("pets", "arrow"), ("cats", "lmdb")):
         hs.ingest(store, dataset, hs.image_folder(photos), hs.IngestOptions(layout=layout))
+    hs.convert(store, "cats", layout="arrow")
+    roll_back(store, "cats@1")
+    expire_versions(store, "cats", keep=1)
     recipe = make.recipe(store)
     for codec in codec_names():
         make.features(store, resolve_version(store, "pets"), recipe, codec)
@@ -67,7 +72,8 @@ def reader_of(store: FolderStore, name: str) -> Callable[[], Any]:
         return lambda: load_quarantine(store, version)
     return {
         "marker": lambda: (require_store(store), read_sealed_json(store.get(name), where=name)),
-        "version": lambda: open_version(store, parts["dataset"], int(parts["number"])),
+        "expiry": lambda: find_expiry(store, parts["dataset"], int(parts["number"])),
+        "version": lambda: read_version(store, parts["dataset"], int(parts["number"])),
         "recipe": lambda: load_recipe(store, parts["digest"]).serialise(),
         "weights": lambda: read_weights(store.get(name), parts["digest"], where=name),
         "images": lambda: list(open_images(store, parts["digest"], parts["layout"]).records()),

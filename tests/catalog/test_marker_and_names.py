@@ -43,6 +43,7 @@ def test_a_damaged_marker_is_an_error_of_its_own(store):
 EXAMPLES = {
     "marker": (names.MARKER, {}),
     "version": (names.version_name("pets", 7), {"dataset": "pets", "number": "00000007"}),
+    "expiry": (names.expiry_name("pets", 7), {"dataset": "pets", "number": "00000007"}),
     "quarantine": (names.quarantine_name("pets", A), {"dataset": "pets", "digest": A}),
     "images": (names.images_name(A), {"digest": A, "layout": "arrow"}),
     "images in lmdb": (names.images_name(A, "lmdb"), {"digest": A, "layout": "lmdb"}),

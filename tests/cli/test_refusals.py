@@ -50,6 +50,23 @@ CASES = {
     "unknown cut": ("extract pets --backbone efficientnet_lite0 --cut polo --store store", ["'polo'", "pool"]),
     "no backbone": ("extract pets --store store", ["--backbone"]),
     "dataset to extract": ("extract pest --backbone efficientnet_lite0 --store store", ["did you mean pets?"]),
+    "keys that are not there": ("annotate pets keys.csv --store store", ["keys that are not in pets@1: a, b"]),
+    "a type to annotate": (
+        "annotate pets types.csv --retype label --store store",
+        ["from string to int64", "2 images have no value"],
+    ),
+    "a version to annotate": ("annotate pets@1 keys.csv --store store", ["pets@1 names a version", "annotate pets"]),
+    "a dataset to annotate": ("annotate pest keys.csv --store store", ["did you mean pets?"]),
+    "no table": ("annotate pets nothing.csv --store store", ["nothing.csv does not exist"]),
+    "a log of nothing": ("log pest --store store", ["did you mean pets?"]),
+    "nothing to remove": ("rm pest --store store", ["did you mean pets?"]),
+    "a version to remove": ("rm pets@1 --store store", ["pets@1 names one version", "expire --keep"]),
+    "keep nothing": ("expire pets --keep 0 --store store", ["--keep", "x>=1"]),
+    "a version to go back to": ("rollback pets --store store", ["names no version", "pets@3"]),
+    "no version to go back to": ("rollback pets@3 --store store", ["no pets@3", "the last is pets@1"]),
+    "a grace too short": ("gc --grace 1h --store store", ["too short", "at least 7200", "--no-writers"]),
+    "a grace that is none": ("gc --grace soon --store store", ["'soon' is no length of time", "7d"]),
+    "no store to collect": ("gc --store nothing", ["no hapistore store at"]),
     "unknown option": ("ls --stroe x", ["No such option", "--stroe", "--store"]),
 }
 
@@ -63,6 +80,8 @@ def refused(run_all, write_source, succeed, tmp_path_factory, files_below):
     (folder / "texts").mkdir()
     (folder / "texts/a.txt").write_text("x")
     (folder / "list.csv").write_text("path,label\nsource/cat/0000.png,3\n")
+    (folder / "keys.csv").write_text("key,label\na,x\nb,y\n")
+    (folder / "types.csv").write_text("key,label\ncat/0000.png,3\n")
     succeed("ingest", "pets", "source", "--store", "store", cwd=folder)
     before = files_below(folder)
     runs = run_all({name: arguments.split() for name, (arguments, _) in CASES.items()}, cwd=folder)

@@ -20,6 +20,7 @@ from hapistore.stores import MemoryStore
 from hapistore_format import (
     AnnotationShard,
     DatasetVersion,
+    Expiry,
     FeatureShardReader,
     FileSeal,
     FormatError,
@@ -99,6 +100,11 @@ def read_version(name: str, data: bytes, _: bytes) -> Any:
     return {**value, "shards": [vars(shard) for shard in version.shards]}
 
 
+def read_expiry(name: str, data: bytes, _: bytes) -> Any:
+    expiry = Expiry.parse(data, where=name)
+    return {"format": 1, "dataset": expiry.dataset, "version": expiry.number, "expired": expiry.expired}
+
+
 def read_quarantine(name: str, data: bytes, _: bytes) -> Any:
     value = read_json(name, data, b"")
     require_digest(name, data)
@@ -151,6 +157,7 @@ def read_features(name: str, data: bytes, _: bytes) -> Any:
 READERS: dict[str, Callable[[str, bytes, bytes], Any]] = {
     "marker": read_json,
     "version": read_version,
+    "expiry": read_expiry,
     "quarantine": read_quarantine,
     "seal": read_seal,
     "recipe": read_recipe,
@@ -248,7 +255,7 @@ def test_valid(vector, second):
     expected = vector["expected"]
     assert second[0](vector["name"], *bytes_of(vector)) == expected
     found = read_first(vector)
-    assert found == (without_later(expected) if vector["kind"] == "version" else expected)
+    assert found == (without_later(expected) if vector["kind"] in ("version", "expiry") else expected)
 
 
 @named(INVALID)
@@ -313,5 +320,7 @@ def test_other_objects_written_here_are_read_there(make, second):
     recipe = make.recipe()
     assert read(f"recipes/{recipe.digest}.json", recipe.serialise())["object"]["notes"] == recipe.notes
     version = make.version()
+    expiry = Expiry(dataset="pets", number=7, expired="2026-02-03T04:05:06+00:00")
+    assert read("datasets/pets/expired/00000007.json", expiry.serialise())["expired"] == expiry.expired
     found = read("datasets/pets/versions/00000007.json", version.serialise())
     assert found["shards"] == [vars(shard) for shard in version.shards]

@@ -24,6 +24,7 @@ from hapistore.stores import MemoryStore
 from hapistore_format import (
     AnnotationShard,
     DatasetVersion,
+    Expiry,
     FileSeal,
     FormatError,
     ImageShard,
@@ -53,6 +54,12 @@ def version(text: bytes) -> None:
     assert DatasetVersion.parse(read.serialise(), where=WHERE) == read
     assert read.rows >= len(read.shards) <= read.size_bytes
     assert read.label.isprintable() and read.created.isprintable()  # both are shown
+
+
+def expiry(text: bytes) -> None:
+    read = Expiry.parse(hostile.sealed_text(text), where=WHERE)
+    assert Expiry.parse(read.serialise(), where=WHERE) == read
+    assert read.expired.isprintable()  # it is shown
 
 
 def recipe(text: bytes) -> None:
@@ -129,7 +136,7 @@ def encoded_image(data: bytes) -> None:
 _ORDER = (
     marker, version, recipe, quarantine, file_seal, weights, sealed_arrow, annotations, images, lmdb_pages,
     feature_targets.features, feature_targets.feature_header, feature_targets.feature_notes,
-    feature_targets.feature_blocks, feature_targets.plain_blocks, feature_targets.block, encoded_image,
+    feature_targets.feature_blocks, feature_targets.plain_blocks, feature_targets.block, encoded_image, expiry,
 )  # fmt: skip
 TARGETS: dict[str, tuple[int, Callable[[bytes], None]]] = {
     target.__name__: (first_byte, target) for first_byte, target in enumerate(_ORDER)

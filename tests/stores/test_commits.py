@@ -103,7 +103,7 @@ class LetsAllWin(MemoryStore):
 
 
 class ListsLate(MemoryStore):
-    def list(self, prefix=""):
+    def list(self, prefix="", *, after=""):
         return iter(())
 
 

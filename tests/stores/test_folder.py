@@ -107,7 +107,7 @@ def test_writing_leaves_no_temporary_file(tmp_path):
     store.put("a/b", b"two")
     with pytest.raises(AlreadyExists):
         store.create("a/b", b"three")
-    assert files_below(tmp_path) == ["a/b"]
+    assert files_below(tmp_path) == [".lock", "a/b"]
 
 
 def test_a_link_to_a_folder_is_not_walked(tmp_path):
@@ -197,3 +197,17 @@ def test_a_full_disk_leaves_no_object_and_keeps_what_was_there(tmp_path):
         store.create("b", b"two")
     finally:
         subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_what_killed_writers_left_is_removed_by_age(tmp_path):
+    store = FolderStore(tmp_path)
+    store.create("a", b"one")
+    old, young = tmp_path / ".tmp/old", tmp_path / ".tmp/young"
+    for path in (old, young):
+        path.write_bytes(b"half an obj")
+    os.utime(old, (1000, 1000))
+    assert store.clean_temporary(2000, dry_run=True) == 1 and old.exists()
+    assert store.clean_temporary(2000) == 1
+    assert not old.exists() and young.exists()
+    assert bytes(store.get("a")) == b"one"
+    assert FolderStore(tmp_path / "nothing").clean_temporary(2000) == 0

@@ -147,3 +147,29 @@ def test_a_deletion_whose_answer_was_lost_has_succeeded():
     inner.put("a", b"x")
     RetryingStore(inner, QUICK).delete("a")
     assert list(inner.list()) == []
+
+
+class BreaksOff(MemoryStore):
+    """Every listing breaks off behind so many names."""
+
+    names, listings = 70, 0
+
+    def list(self, prefix="", *, after=""):
+        self.listings += 1
+        for number, info in enumerate(super().list(prefix, after=after)):
+            if number == self.names:
+                raise TransientError("the connection broke off", "nothing to check")
+            yield info
+
+
+def test_a_listing_goes_on_where_it_broke_off(monkeypatch):
+    monkeypatch.setattr("hapistore.stores.retrying_store._PAGE", 50)
+    inner = BreaksOff()
+    names = sorted(f"a/{number}" for number in range(500))
+    for name in names:
+        inner.create(name, b"x")
+    assert [info.name for info in RetryingStore(inner, QUICK).list("a/")] == names
+    assert inner.listings == 10  # each goes on behind the fifty names that came whole
+    inner.names = 49
+    with pytest.raises(StoreError, match="listing failed 3 times"):
+        list(RetryingStore(inner, RetryOptions(attempts=3, first_wait_s=0.0)).list())

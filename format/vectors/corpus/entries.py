@@ -82,7 +82,7 @@ def kind_of(name: str) -> str:
     if name == "hapistore.json":
         return "marker"
     if name.startswith("datasets/"):
-        return "version" if "/versions/" in name else "quarantine"
+        return {"versions": "version", "expired": "expiry"}.get(name.split("/")[2], "quarantine")
     if name.endswith(".lmdb.json"):
         return "seal"
     kind = name.partition("/")[0]

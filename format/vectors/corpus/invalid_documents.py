@@ -9,7 +9,7 @@ from second.sealed_json import seal_text, write_sealed_json
 
 from .damage import flip
 from .entries import Corpus, digest_of
-from .samples import IMAGES, OTHER, VERSION_NAME, some_version
+from .samples import EXPIRY_NAME, IMAGES, OTHER, VERSION_NAME, some_expiry, some_version
 
 MARKER = "hapistore.json"
 
@@ -19,6 +19,7 @@ def add_invalid_documents(corpus: Corpus) -> None:
     add_no_json(corpus)
     add_formats(corpus)
     add_versions(corpus)
+    add_expiries(corpus)
     add_seals(corpus)
 
 
@@ -100,6 +101,23 @@ def add_versions(corpus: Corpus) -> None:
     for file, changes in (("other-number", {"version": 8}), ("other-dataset", {"dataset": "cars"})):
         data = write_sealed_json(some_version(**changes))
         corpus.invalid(f"version-{file}.json", VERSION_NAME, data, "bad-name", "another version than its name says")
+
+
+def add_expiries(corpus: Corpus) -> None:
+    cases: list[tuple[str, dict[str, Any], str, str]] = [
+        *formats()[:2],
+        ("dataset", {"dataset": "Pets"}, "bad-field", "a dataset's name that is none"),
+        ("number", {"version": True}, "bad-field", "version is true"),
+        ("number-zero", {"version": 0}, "bad-field", "version 0"),
+        ("expired", {"expired": None}, "bad-field", "no time"),
+        ("expired-escape", {"expired": "\x1b[2J"}, "bad-field", "a time that clears the screen"),
+        ("other-number", {"version": 8}, "bad-name", "of another version than its name says"),
+        ("other-dataset", {"dataset": "cars"}, "bad-name", "of another dataset than its name says"),
+    ]
+    for file, changes, code, why in cases:
+        corpus.invalid(f"expiry-{file}.json", EXPIRY_NAME, write_sealed_json(some_expiry(**changes)), code, why)
+    flipped = flip(write_sealed_json(some_expiry()), 20)
+    corpus.invalid("expiry-flipped.json", EXPIRY_NAME, flipped, "bad-seal", "a bit is flipped")
 
 
 def add_seals(corpus: Corpus) -> None:

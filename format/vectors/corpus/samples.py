@@ -46,6 +46,11 @@ def some_version(**changes: Any) -> dict[str, Any]:
 
 
 VERSION_NAME = "datasets/pets/versions/00000007.json"
+EXPIRY_NAME = "datasets/pets/expired/00000007.json"
+
+
+def some_expiry(**changes: Any) -> dict[str, Any]:
+    return {"format": 1, "dataset": "pets", "version": 7, "expired": "2026-02-03T04:05:06+00:00", **changes}
 
 
 def some_recipe(**changes: Any) -> dict[str, Any]:

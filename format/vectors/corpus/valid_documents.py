@@ -9,7 +9,7 @@ from second.sealed_json import write_sealed_json
 from second.weights import SIZES, Tensor, weights_file, write_weights
 
 from .entries import Corpus, digest_of
-from .samples import OTHER, VERSION_NAME, some_recipe, some_version
+from .samples import EXPIRY_NAME, OTHER, VERSION_NAME, some_expiry, some_recipe, some_version
 
 
 def add_documents(corpus: Corpus) -> None:
@@ -30,6 +30,11 @@ def add_datasets(corpus: Corpus) -> None:
         ("version-unknown-members", {"later": 'ä\n\u0001"\\€𝄞', "requires": []}, "unknown members, text of all kinds"),
     ):
         corpus.valid(f"{file}.json", VERSION_NAME, write_sealed_json(some_version(**changes)), shows)
+    for file, changes, shows in (
+        ("expiry", {}, "a version that is given up"),
+        ("expiry-unknown-members", {"later": [], "requires": []}, "unknown members, nothing required"),
+    ):
+        corpus.valid(f"{file}.json", EXPIRY_NAME, write_sealed_json(some_expiry(**changes)), shows)
     images = [
         {"key": "a/ä.png", "reason": "not-decodable", "detail": 'cut off\nat "byte" 7'},
         {"key": "b", "reason": "empty", "detail": ""},

@@ -41,6 +41,17 @@ def read_version(data: bytes) -> dict[str, Any]:
     return version
 
 
+def read_expiry(data: bytes) -> dict[str, Any]:
+    """The marker of a version that is given up."""
+    expiry = read_sealed_json(data)
+    check_format(expiry)
+    known = NAME.fullmatch(text(expiry, "dataset")) is not None and ".." not in expiry["dataset"]
+    check(known, "bad-field", "dataset")
+    check(text(expiry, "expired").isprintable(), "bad-field", "expired")
+    integer(expiry, "version", most=99_999_999)
+    return expiry
+
+
 def _check_shard(shard: dict[str, Any]) -> None:
     for name in ("images", "annotations"):
         digest(shard, name)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .annotations import read_annotations
-from .documents import read_file_seal, read_marker, read_quarantine, read_version
+from .documents import read_expiry, read_file_seal, read_marker, read_quarantine, read_version
 from .features import read_features
 from .images import Record, read_images
 from .images_lmdb import read_lmdb_images
@@ -33,6 +33,12 @@ def _version(parts: tuple[str, ...], data: bytes, _: bytes) -> Any:
     version = read_version(data)
     check((version["dataset"], version["version"]) == (parts[0], int(parts[1])), "bad-name", "another version")
     return version
+
+
+def _expiry(parts: tuple[str, ...], data: bytes, _: bytes) -> Any:
+    expiry = read_expiry(data)
+    check((expiry["dataset"], expiry["version"]) == (parts[0], int(parts[1])), "bad-name", "of another version")
+    return expiry
 
 
 def _quarantine(parts: tuple[str, ...], data: bytes, _: bytes) -> Any:
@@ -69,6 +75,7 @@ def _weights(parts: tuple[str, ...], data: bytes, _: bytes) -> Any:
 READERS: dict[str, Callable[[tuple[str, ...], bytes, bytes], Any]] = {
     r"hapistore\.json": lambda _parts, data, _seal: read_marker(data),
     rf"datasets/{DATASET}/versions/([0-9]{{8}})\.json": _version,
+    rf"datasets/{DATASET}/expired/([0-9]{{8}})\.json": _expiry,
     rf"datasets/{DATASET}/quarantine/{DIGEST}\.json": _quarantine,
     rf"images/{DIGEST}\.arrow": lambda parts, data, _: _records(read_images(data, parts[0])),
     rf"images/{DIGEST}\.lmdb": lambda parts, data, seal: _records(read_lmdb_images(data, seal, parts[0])),

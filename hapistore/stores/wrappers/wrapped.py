@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +10,7 @@ from typing import TypeVar
 from ..protocol import Capabilities, ObjectInfo, ObjectStore
 
 _Out = TypeVar("_Out")
+_PAGE = 1000  # names, as servers answer
 
 
 class WrappedStore:
@@ -42,8 +44,13 @@ class WrappedStore:
     def head(self, name: str) -> ObjectInfo:
         return self.around("head", name, 0, lambda: self.inner.head(name))
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        yield from self.around("list", prefix, 0, lambda: [*self.inner.list(prefix)])
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        found = self.inner.list(prefix, after=after)
+        whole = True
+        while whole:
+            page = self.around("list", prefix, 0, lambda: [*itertools.islice(found, _PAGE)])
+            yield from page
+            whole = len(page) == _PAGE
 
     def local_path(self, name: str) -> Path | None:
         return self.inner.local_path(name)
