@@ -62,7 +62,7 @@ class ClassFolders:
                     if entry.is_dir(follow_symlinks=False):
                         if not entry.name.startswith("."):
                             folders.append(f"{folder}{entry.name}/")
-                    elif entry.is_symlink() and entry.is_dir():
+                    elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 - of a loop it says no
                         continue  # a link to a folder is neither a folder to walk nor a file
                     elif reason := _reason(entry, inside) or ("" if is_utf8(folder) else NOT_UTF8):
                         ignored[reason] += 1
