@@ -14,7 +14,7 @@ CASES = {
     "unknown scheme": ("ls --store ftp://x/y", ["ftp", "there are folders", "s3://, gs://, az://"]),
     "unknown label column": ("ingest new list.csv --label-column defect", ["no column 'defect'", "path, label"]),
     "unknown path column": ("ingest new list.csv --path-column file", ["no column 'file'", "path, label"]),
-    "columns of a folder": ("ingest new source --label-column defect", ["for manifests only"]),
+    "columns of a folder": ("ingest new source --label-column defect", ["has no --label-column"]),
     "bad dataset name": ("ingest New source", ["'New' is no dataset name", "lower-case"]),
     "dataset name as path": ("ingest ../new source", ["is no dataset name"]),
     "a version": ("ingest pets@1 source", ["pets@1 names a version", "ingest into pets"]),

@@ -213,6 +213,13 @@ def test_odd_types_that_can_be_kept(write, picture, kept):
     assert record["took"].microseconds == 5 and record["tz"].microsecond == 1 and record["sum"] == b"0123"
 
 
+def test_text_that_is_no_text(write, picture, listed):
+    text = pa.array([b"\xff\xfe"], pa.binary())
+    broken = pa.Array.from_buffers(pa.string(), 1, text.buffers())
+    with pytest.raises(HapistoreError, match=r"a\.parquet cannot be read: .*UTF8"):
+        [*parquet(write({"image": [picture(0)], "note": broken})).listing().chunks]
+
+
 def test_a_damaged_file_is_named(write, picture, listed):
     path = write({"image": [picture(n) for n in range(50)]}, compression="none", write_page_checksum=True)
     data = path.read_bytes()

@@ -116,6 +116,14 @@ def test_members_of_json_can_be_chosen(pack, picture, listed):
     assert table.to_pylist() == [{"key": "k", "label": "cat", "subset": "val"}]
 
 
+def test_a_key_that_comes_again_is_another_record(pack, picture, listed):
+    found = listed(
+        tars(pack("a.tar", [("k.png", picture(0)), ("k.cls", b"1"), ("k.png", picture(1)), ("k.cls", b"2")]))
+    )
+    assert found.annotations["key"].to_pylist() == ["k", "k"] and found.annotations["label"].to_pylist() == [1, 2]
+    assert found.images == [picture(0), picture(1)]
+
+
 def test_a_key_in_two_tars_is_refused(pack, picture, store):
     for name in ("a0.tar", "a1.tar"):
         pack(name, [("k.png", picture(0))])

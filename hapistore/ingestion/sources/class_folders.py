@@ -62,19 +62,12 @@ class ClassFolders:
                     if entry.is_dir(follow_symlinks=False):
                         if not entry.name.startswith("."):
                             folders.append(f"{folder}{entry.name}/")
-                    elif _leads_to_a_folder(entry):
+                    elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 - of a loop it says no
                         continue  # a link to a folder is neither a folder to walk nor a file
                     elif reason := _reason(entry, inside) or ("" if is_utf8(folder) else NOT_UTF8):
                         ignored[reason] += 1
                     else:
                         yield folder + entry.name
-
-
-def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_symlink() and entry.is_dir()
-    except OSError:  # a link that leads to itself: what reads it says so
-        return False
 
 
 def _reason(entry: os.DirEntry[str], inside: Path) -> str:

@@ -38,7 +38,9 @@ class ParquetFile:
 
     def batches(self, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
         with self._open() as file:
-            yield from file.iter_batches(rows, columns=columns, use_threads=False)
+            for batch in file.iter_batches(rows, columns=columns, use_threads=False):
+                batch.validate(full=True)
+                yield batch
 
     def _open(self) -> pq.ParquetFile:
         source = self._place.path if self._place.path is not None else self._place.open()

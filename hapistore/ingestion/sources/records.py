@@ -37,8 +37,8 @@ class ImageRecords:
     def listing(self) -> Listing:
         if self._taken and iter(self._records) is self._records:
             raise UsageError(
-                "another writer committed first, and these records can be taken only once; ingest again, or hand over "
-                "an iterable that starts over"
+                "these records can be taken only once, and are wanted again: another writer committed first, or "
+                "subsets are stratified; hand over an iterable that starts over"
             )
         self._taken = True
         return Listing(chunks=self._chunks())
