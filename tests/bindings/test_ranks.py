@@ -47,9 +47,10 @@ from hapistore_torch import FeaturePipe
 if __name__ == "__main__":
     dist.init_process_group("gloo")
     view = pickle.load(open(sys.argv[1], "rb"))  # written by the test itself
-    for workers, context in ((0, None), (2, "fork"), (2, "spawn")):
+    # Spawning takes seconds, and a second epoch spawns anew.
+    for workers, context, epochs in ((0, None, 2), (2, "fork", 2), (2, "spawn", 1)):
         pipe = FeaturePipe(view, batch_size=8)
-        for _ in range(2):
+        for _ in range(epochs):
             loader = DataLoader(pipe, batch_size=None, num_workers=workers, multiprocessing_context=context)
             rows = [int(row) for features, _ in loader for row in features[:, 0]]
             everyone = [None] * dist.get_world_size()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ import torch
 import hapistore as hs
 from hapistore.catalog import resolve_version
 from hapistore.catalog.names import images_name
+from hapistore.extraction.executors import openvino
+from hapistore.extraction.executors.openvino import OpenVINOExecutor
 from hapistore_format import ImageShardReader
 
 TOLERANCE = 1e-4  # of precision f32, relative to the largest feature
@@ -70,3 +74,15 @@ def test_equal_recipes_meet_and_other_recipes_do_not(store, prefix):
     other = hs.extract(store, "mixed", hs.load_backbone("efficientnet_lite0", weights="random").prefix("pool"))
     assert other.recipe.digest != first.recipe.digest
     assert other.images == 48
+
+
+def test_a_prefix_is_converted_once_and_forgotten_with_it():
+    own = hs.load_backbone("efficientnet_lite0", weights="random").prefix("pool")
+    pixels = np.zeros((2, *own.preprocess.pixel_shape), np.uint8)
+    first, second = OpenVINOExecutor(own), OpenVINOExecutor(own)
+    assert np.array_equal(first.run(pixels), second.run(pixels))
+    assert own in openvino._converted
+    kept = len(openvino._converted)
+    del own
+    gc.collect()
+    assert len(openvino._converted) == kept - 1

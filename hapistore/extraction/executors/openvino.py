@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
+import weakref
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ from .protocol import is_out_of_memory
 
 # Two examples keep torch.export from taking the batch for a constant.
 _EXAMPLE_BATCH = 2
+# Converting takes seconds, most of a small extraction; a prefix is frozen, so what it becomes lives as long as it does.
+_converted: weakref.WeakKeyDictionary[Prefix, Any] = weakref.WeakKeyDictionary()
+_converting = threading.Lock()
 
 
 class OpenVINOExecutor:
@@ -30,7 +35,10 @@ class OpenVINOExecutor:
 
     def __init__(self, prefix: Prefix) -> None:
         openvino = _import_openvino()
-        model = _convert(openvino, prefix)
+        with _converting:
+            model = _converted.get(prefix)
+            if model is None:
+                model = _converted[prefix] = _convert(openvino, prefix)
         config = {
             # CPUs with bf16 units would compute in bf16 otherwise, which is another precision.
             "INFERENCE_PRECISION_HINT": "f32",
