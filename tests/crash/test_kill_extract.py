@@ -12,9 +12,9 @@ MOMENTS = 10
 @pytest.fixture(scope="module")
 def ingested(photographs, write_manifest, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ingested")
-    table = write_manifest(folder / "cells.csv", [(path, path.stem[-1]) for path in photographs[:40]])
+    table = write_manifest(folder / "cells.csv", [(path, path.stem[-1]) for path in photographs[:24]])
     store = hs.open_store(folder / "store")
-    version = hs.ingest(store, "cells", hs.manifest(table), hs.IngestOptions(shard_bytes=200_000)).version
+    version = hs.ingest(store, "cells", hs.manifest(table), hs.IngestOptions(shard_bytes=120_000)).version
     assert len(version.shards) > 5
     return folder / "store"
 
