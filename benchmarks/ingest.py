@@ -29,8 +29,9 @@ _PACKAGES = ("webdataset", "litdata", "mosaicml-streaming", "datasets")
 
 def run_writer(name: str, source: Path, target: Path) -> dict[str, float]:
     """Run one writer in this process."""
+    write = WRITERS[name]()
     began = time.perf_counter()
-    WRITERS[name](source, target)
+    write(source, target)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     return {"seconds": seconds, "peak_bytes": peak}

@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 
-_BUFFER_BYTES = 4 << 20  # from here on numpy asks the system for huge pages
+BUFFER_BYTES = 4 << 20  # from here on numpy asks the system for huge pages
 _ALIGNED_BYTES = 64
 _IDLE_REFERENCES = 3  # the pool's list, the loop's variable, and the count's own argument
 
@@ -27,7 +27,7 @@ class Pool:
                 if len(array) >= size and sys.getrefcount(array) == _IDLE_REFERENCES:
                     return array
             # Rounded up, so that the next that is a little larger fits as well.
-            self._all.append(_aligned(-(-size // _BUFFER_BYTES) * _BUFFER_BYTES))
+            self._all.append(_aligned(-(-size // BUFFER_BYTES) * BUFFER_BYTES))
             return self._all[-1]
 
 
@@ -39,20 +39,29 @@ def _aligned(size: int) -> np.ndarray:
 
 
 class Buffers:
-    """Room for images, many to a buffer; each thread fills buffers of its own."""
+    """Room for images, many to a buffer; each thread fills buffers of its own.
+
+    Views of a buffer keep it from being handed out again.
+    """
 
     def __init__(self) -> None:
         self._pool = Pool()
         self._thread = threading.local()
 
-    def room(self, size: int) -> memoryview:
-        """Writable memory of ``size`` bytes; it stays as long as it is referred to."""
-        if size > _BUFFER_BYTES // 4:
-            return memoryview(np.empty(size, np.uint8))  # type: ignore[arg-type]
-        start = getattr(self._thread, "used", _BUFFER_BYTES)
-        if start + size > _BUFFER_BYTES:
-            self._thread.buffer = None  # idle, if nobody else has it
-            self._thread.buffer = self._pool.take(_BUFFER_BYTES)
-            start = 0
-        self._thread.used = start + -(-size // _ALIGNED_BYTES) * _ALIGNED_BYTES
-        return memoryview(self._thread.buffer)[start : start + size]
+    def room(self) -> np.ndarray:
+        """What is left of the thread's buffer, uint8."""
+        buffer: np.ndarray | None = getattr(self._thread, "buffer", None)
+        if buffer is None:
+            return self.fresh_room()
+        return buffer[self._thread.used :]
+
+    def fresh_room(self) -> np.ndarray:
+        """A whole buffer, uint8 [BUFFER_BYTES], for where what is left does not do."""
+        self._thread.buffer = None  # idle, if nobody else has it
+        self._thread.buffer = self._pool.take(BUFFER_BYTES)
+        self._thread.used = 0
+        return self._thread.buffer[:]
+
+    def use(self, size: int) -> None:
+        """Keep the first bytes of the room."""
+        self._thread.used += -(-size // _ALIGNED_BYTES) * _ALIGNED_BYTES

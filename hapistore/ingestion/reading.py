@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,17 +14,18 @@ from hapistore_format import ImageRecord, record_digest
 from hapistore_format.image_shard import MAX_IMAGE_BYTES
 
 from ..errors import HapistoreError, ImageError
-from ..images import check_image, check_usual
+from ..images import ImageHeader, check_image, check_usual
 from ..threads import map_ahead
-from .buffers import Buffers
+from .file_reading import FileBytes, FileReading
 from .sources import Chunk, ImageRef, Listing
 
-CHECKS = {"header": check_usual, "full": check_image}
+CHECKS: dict[str, Callable[[bytes | memoryview, int], ImageHeader]] = {
+    "header": check_usual,
+    "full": lambda data, pixels: check_image(data),
+}
 """How an image is looked at: a usual one by its header, or every pixel of all."""
 _AHEAD_BYTES = 64 << 20
 _GROUP_BYTES, _GROUP_ROWS = 2 << 20, 32  # what one thread takes at once: enough that handing it over costs little
-# What tells of a disk or network that failed, and not of one image.
-_BROKEN = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +44,10 @@ class ImageReading:
     """
 
     def __init__(self, listing: Listing, *, threads: int, check: str) -> None:
-        self._listing, self._threads, self._check = listing, threads, CHECKS[check]
+        self._threads, self._check = threads, CHECKS[check]
+        self._files = FileReading(listing.root)
         self._budget = _Budget(_AHEAD_BYTES)
-        self._buffers = Buffers()
-        self._rows_at_once = 1
+        self._rows_at_once, self._mean_bytes = 1, 0
 
     def groups(self, chunks: Iterable[Chunk]) -> Generator[ReadGroup, None, None]:
         """Everything, in order.
@@ -57,9 +55,8 @@ class ImageReading:
         Raises:
             HapistoreError: the source is gone, or the disk or network that it is on has failed.
         """
-        read = partial(_read_group, self)
         results = map_ahead(
-            read, self._cut(chunks), threads=self._threads, ahead=2 * self._threads, name="hapistore-ingest"
+            self._read_group, self._cut(chunks), threads=self._threads, ahead=2 * self._threads, name="hapistore-ingest"
         )
         try:
             for number, group in enumerate(results):
@@ -80,14 +77,20 @@ class ImageReading:
 
     def _learn(self, group: ReadGroup) -> None:
         """Fit the size of later groups to that of the images."""
-        mean = sum(len(image.image) for image in group.images if isinstance(image, ImageRecord)) / len(group.images)
-        self._rows_at_once = max(1, min(_GROUP_ROWS, int(_GROUP_BYTES / (mean + 1))))
+        total = sum(len(image.image) for image in group.images if isinstance(image, ImageRecord))
+        self._mean_bytes = total // len(group.images)
+        self._rows_at_once = max(1, min(_GROUP_ROWS, _GROUP_BYTES // (self._mean_bytes + 1)))
 
-    def read_one(self, image: ImageRef, group: int) -> ImageRecord | ImageError:
-        """One image, as soon as there is room for it."""
+    def _read_group(self, part: tuple[int, pa.Table, Sequence[ImageRef]]) -> ReadGroup:
+        number, annotations, images = part
+        return ReadGroup(annotations=annotations, images=[self._look_at(file) for file in self._fetch(images, number)])
+
+    def _look_at(self, file: FileBytes | ImageError) -> ImageRecord | ImageError:
+        if isinstance(file, ImageError):
+            return file
+        data, pixels = file
         try:
-            data = self._fetch(image, group)
-            header = self._check(data)
+            header = self._check(data, pixels)
         except ImageError as error:
             return error
         return ImageRecord(
@@ -99,59 +102,27 @@ class ImageReading:
             digest=record_digest(data),
         )
 
-    def _fetch(self, image: ImageRef, group: int) -> bytes | memoryview:
-        if isinstance(image, Path):
-            return self._read_file(image, group)
-        self._budget.take(group, getattr(image, "bytes", 0) if callable(image) else len(image))
-        data = image() if callable(image) else image
-        if len(data) > MAX_IMAGE_BYTES:
-            raise ImageError("too-large", f"it has {len(data)} bytes, expected at most {MAX_IMAGE_BYTES}")
-        return data
-
-    def _read_file(self, path: Path, group: int) -> bytes | memoryview:
-        try:
-            # Not waiting for whoever writes to what turns out to be a named pipe.
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    def _fetch(self, images: Sequence[ImageRef], group: int) -> Iterator[FileBytes | ImageError]:
+        """Each image's bytes, as soon as there is room for them."""
+        wait_for_room = partial(self._budget.take, group)
+        if all(isinstance(image, (str, Path)) for image in images):
+            wait_for_room(self._mean_bytes * len(images))
+            yield from self._files.read([str(image) for image in images], wait_for_room)
+            return
+        for image in images:
+            if isinstance(image, (str, Path)):
+                yield from self._files.read([str(image)], wait_for_room)
+                continue
+            wait_for_room(getattr(image, "bytes", 0) if callable(image) else len(image))
             try:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise ImageError("unreadable-file", f"{path} is no regular file")
-                if status.st_size > MAX_IMAGE_BYTES:
-                    raise ImageError(
-                        "too-large", f"{path} has {status.st_size} bytes, expected at most {MAX_IMAGE_BYTES}"
-                    )
-                self._budget.take(group, status.st_size)
-                return self._read_all(descriptor, status.st_size)
-            finally:
-                os.close(descriptor)
-        except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-            raise self._explain(path, error) from error
-
-    def _read_all(self, descriptor: int, size: int) -> bytes | memoryview:
-        """A file from its beginning to its end, wherever that is by now."""
-        room = self._buffers.room(size + 1)
-        got = os.readv(descriptor, [room])
-        if got == size:
-            return room[:size].toreadonly()
-        parts = [bytes(room[:got])]  # it has changed since its size was asked for, or reads come short
-        while parts[-1]:
-            parts.append(os.read(descriptor, 1 << 20))
-        return b"".join(parts)
-
-    def _explain(self, path: Path, error: OSError | ValueError) -> HapistoreError:
-        """An image that cannot be read, or a source that is no more."""
-        text = f"{path}: {getattr(error, 'strerror', None) or error}"
-        root = self._listing.root
-        if isinstance(error, OSError) and error.errno in _BROKEN:
-            return HapistoreError(f"reading the source failed, nothing was committed: {text}")
-        if isinstance(error, FileNotFoundError) and root is not None and not root.exists():
-            return HapistoreError(f"the source is gone: {root} was there when the ingest began; nothing was committed")
-        return ImageError("unreadable-file", text)
-
-
-def _read_group(reading: ImageReading, part: tuple[int, pa.Table, Sequence[ImageRef]]) -> ReadGroup:
-    number, annotations, images = part
-    return ReadGroup(annotations=annotations, images=[reading.read_one(image, number) for image in images])
+                data = image() if callable(image) else image
+            except ImageError as error:
+                yield error
+                continue
+            if len(data) > MAX_IMAGE_BYTES:
+                yield ImageError("too-large", f"it has {len(data)} bytes, expected at most {MAX_IMAGE_BYTES}")
+            else:
+                yield FileBytes(data)
 
 
 class _Budget:

@@ -47,9 +47,10 @@ class ClassFolders:
 
     def _chunks(self, keys: list[str]) -> Iterator[Chunk]:
         with_subsets = all_subsets(key.partition("/")[0] if "/" in key else "" for key in keys)
+        root = str(self.root)
         for start in range(0, len(keys), CHUNK_ROWS):
             part = keys[start : start + CHUNK_ROWS]
-            yield Chunk(annotations=annotate(part, with_subsets), images=[self.root / key for key in part])
+            yield Chunk(annotations=annotate(part, with_subsets), images=[f"{root}/{key}" for key in part])
 
     def _walk(self, ignored: Counter[str]) -> Iterator[str]:
         """Keys in no order. A million files take seconds, so each costs no object but its entry and its key."""

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-ImageRef = Path | bytes | memoryview | Callable[[], "bytes | memoryview"]
-"""Where an image is: a file, at hand, or fetched by a call.
+ImageRef = str | Path | bytes | memoryview | Callable[[], "bytes | memoryview"]
+"""Where an image is: a file (text is a path), at hand, or fetched by a call.
 
 A call runs on any thread. It raises ImageError where this one image cannot be had, anything else where the source
 is broken and the ingest must end.
