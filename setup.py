@@ -57,7 +57,7 @@ setup(
         ],
         "serve": ["prometheus_client>=0.20"],
         # Peers that the benchmarks compare with.
-        "bench": ["blosc2>=4", "pcodec>=1", "scikit-learn>=1.6", "zfpy>=1.0.1"],
+        "bench": ["blosc2>=4", "mvtb-data>=1.6", "pcodec>=1", "scikit-learn>=1.6", "zfpy>=1.0.1"],
         # Coverage-guided fuzzing of the readers. No wheel for Python 3.10; the tests replay its corpus without it.
         "fuzz": ["atheris>=2.3"],
         "dev": [

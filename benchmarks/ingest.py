@@ -2,8 +2,8 @@
 
 The same class folders of JPEGs, their files in the page cache, into shards of 64 MiB on the same disk; each run in a
 process of its own, timed from after its imports, in turn, medians of rounds. hapistore's time has every fsync in it,
-the others' have none but ``cp``'s. Needs ``pip install '.[bench]'`` and, on disk,
-three times the images' size.
+the others' have none but ``cp``'s. Needs ``pip install '.[dev,bench]'``, on disk three times the images' size, and two
+peers whose requirements contradict ours: ``pip install --no-deps litdata mosaicml-streaming``, then what they import.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from .environment import spread, write_result
 from .ingest_writers import WRITERS
 from .photographs import write_photographs
@@ -30,6 +32,7 @@ _PACKAGES = ("webdataset", "litdata", "mosaicml-streaming", "datasets")
 def run_writer(name: str, source: Path, target: Path) -> dict[str, float]:
     """Run one writer in this process."""
     write = WRITERS[name]()
+    pa.array([0])  # Arrow's first array from a list imports pandas where that is installed, some tools do at once
     began = time.perf_counter()
     write(source, target)
     seconds = time.perf_counter() - began
