@@ -9,7 +9,6 @@ from .decode import check_image
 from .header import within_limits
 from .image_header import ImageHeader
 from .jpeg_header import jpeg_header
-from .jpeg_kernel import UNUSUAL
 from .png_header import png_header
 
 _JPEG_END = b"\xff\xd9"
@@ -17,20 +16,20 @@ _LENGTH = Struct(">L")
 _PNG_FIRST, _PNG_FRAMING = 8, 12  # signature; a chunk's length, kind and checksum
 
 
-def check_usual(data: bytes | memoryview, pixels: int = UNUSUAL) -> ImageHeader:
+def check_usual(data: bytes | memoryview, plain_size: tuple[int, int] | None = None) -> ImageHeader:
     """The header of an image that may be expected to decode; whatever is unusual is decoded.
 
     A usual JPEG that ends as one is taken by its header, a usual PNG by the checksums of its chunks, both in
     microseconds. Bytes changed in the middle of a JPEG are not seen, and seldom keep it from being decoded.
 
     Args:
-        pixels: what ``jpeg_size`` says of it, where that was asked.
+        plain_size: width and height, where it was seen to be a JPEG of the plainest form, end included.
 
     Raises:
         ImageError: with the reason it cannot be used.
     """
-    if pixels != UNUSUAL:
-        plain = ImageHeader(width=pixels >> 16, height=pixels & 0xFFFF, format="JPEG", orientation=1)
+    if plain_size is not None:
+        plain = ImageHeader(width=plain_size[0], height=plain_size[1], format="JPEG", orientation=1)
         if within_limits(plain):
             return plain
     header = jpeg_header(data)

@@ -10,7 +10,7 @@ from numba import types
 
 from hapistore_format.codecs.jit import jit
 
-from ..images.jpeg_kernel import jpeg_size
+from .jpeg_kernel import jpeg_size
 
 # Of the C library.
 _open: Any = types.ExternalFunction("open", types.int32(types.intp, types.int32))

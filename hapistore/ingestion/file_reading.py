@@ -15,9 +15,9 @@ import numpy as np
 from hapistore_format.image_shard import MAX_IMAGE_BYTES
 
 from ..errors import HapistoreError, ImageError
-from ..images.jpeg_kernel import UNUSUAL
 from .buffers import BUFFER_BYTES, Buffers
 from .file_kernel import OPEN_FLAGS, read_files
+from .jpeg_kernel import UNUSUAL
 
 # What tells of a disk or network that failed, and not of one image.
 _BROKEN = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN}
@@ -25,10 +25,10 @@ _SMALL_BYTES = BUFFER_BYTES // 4
 
 
 class FileBytes(NamedTuple):
-    """What was read of one file, and what ``jpeg_size`` says of it."""
+    """What was read of one file; and width and height, where it was seen to be a plain JPEG."""
 
     data: bytes | memoryview
-    pixels: int = UNUSUAL
+    plain_size: tuple[int, int] | None = None
 
 
 class FileReading:
@@ -81,7 +81,8 @@ class FileReading:
                 files.append(None)
             else:
                 end = place + size
-                files.append(FileBytes(view[place:end], size_px))
+                plain_size = None if size_px == UNUSUAL else (size_px >> 16, size_px & 0xFFFF)
+                files.append(FileBytes(view[place:end], plain_size))
         self._buffers.use(end)
         return files
 

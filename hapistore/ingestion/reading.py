@@ -19,9 +19,9 @@ from ..threads import map_ahead
 from .file_reading import FileBytes, FileReading
 from .sources import Chunk, ImageRef, Listing
 
-CHECKS: dict[str, Callable[[bytes | memoryview, int], ImageHeader]] = {
+CHECKS: dict[str, Callable[[bytes | memoryview, tuple[int, int] | None], ImageHeader]] = {
     "header": check_usual,
-    "full": lambda data, pixels: check_image(data),
+    "full": lambda data, plain_size: check_image(data),
 }
 """How an image is looked at: a usual one by its header, or every pixel of all."""
 _AHEAD_BYTES = 64 << 20
@@ -88,9 +88,9 @@ class ImageReading:
     def _look_at(self, file: FileBytes | ImageError) -> ImageRecord | ImageError:
         if isinstance(file, ImageError):
             return file
-        data, pixels = file
+        data, plain_size = file
         try:
-            header = self._check(data, pixels)
+            header = self._check(data, plain_size)
         except ImageError as error:
             return error
         return ImageRecord(

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hapistore.images.jpeg_header import jpeg_header
-from hapistore.images.jpeg_kernel import UNUSUAL, jpeg_size
+from hapistore.ingestion.jpeg_kernel import UNUSUAL, jpeg_size
 
 
 def size_of(data: bytes, before: int = 3, behind: int = 5) -> int:
