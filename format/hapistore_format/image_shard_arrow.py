@@ -38,6 +38,8 @@ def write_image_shard(records: Sequence[ImageRecord], *, take_room: TakeRoom = f
     Returns:
         The shard digest and the file's bytes.
     """
+    if not records:
+        raise ValueError("an image shard has at least one row")
     digest = shard_digest(record.digest for record in records)
     meta = json.dumps({"digest": digest, "format": 1, "rows": len(records)}, separators=(",", ":"))
     schema = SCHEMA.with_metadata({_META_KEY: meta})
