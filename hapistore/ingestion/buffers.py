@@ -10,7 +10,8 @@ import numpy as np
 
 BUFFER_BYTES = 4 << 20  # from here on numpy asks the system for huge pages
 _ALIGNED_BYTES = 64
-_IDLE_REFERENCES = 3  # the pool's list, the loop's variable, and the count's own argument
+_IDLE_REFERENCES = 3  # to an array: the pool's list, the loop's variable, and the count's own argument
+_IDLE_OWNER_REFERENCES = 2  # to the memory behind it: the array, and the count's own argument
 
 
 class Pool:
@@ -24,7 +25,10 @@ class Pool:
         """At least ``size`` bytes, uint8, with whatever is in them."""
         with self._lock:
             for array in self._all:
-                if len(array) >= size and sys.getrefcount(array) == _IDLE_REFERENCES:
+                if len(array) < size:
+                    continue
+                # Views that memoryview makes refer to the array, those that numpy makes to the memory behind it.
+                if sys.getrefcount(array) == _IDLE_REFERENCES and sys.getrefcount(array.base) == _IDLE_OWNER_REFERENCES:
                     return array
             # Rounded up, so that the next that is a little larger fits as well.
             self._all.append(_aligned(-(-size // BUFFER_BYTES) * BUFFER_BYTES))

@@ -43,17 +43,17 @@ def test_ingest_in_a_layout(answer, succeed, source, tmp_path):
     assert not again["committed"]
 
 
-def test_a_damaged_file_ends_in_one_line(hapistore, succeed, source, tmp_path):
+def test_a_damaged_file_ends_in_one_line(hapistore, answer, succeed, source, tmp_path):
     store = tmp_path / "store"
     succeed("ingest", "pets", source, "--layout", "lmdb", "--store", store)
     (path,) = store.glob("images/*.lmdb")
     data = bytearray(path.read_bytes())
     data[4200] ^= 16
     path.write_bytes(data)
-    for verb in (["convert", "pets", "--layout", "arrow"], ["ingest", "pets", source]):
-        finished = hapistore(*verb, "--store", store)
-        assert (finished.returncode, finished.stdout) == (1, "")
-        assert re.fullmatch(rf"error: images/{path.name}: bytes 0 to .* \[bad-block\]\n", finished.stderr)
+    finished = hapistore("convert", "pets", "--layout", "arrow", "--store", store)
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert re.fullmatch(rf"error: images/{path.name}: bytes 0 to .* \[bad-block\]\n", finished.stderr)
+    assert not answer("ingest", "pets", source, "--store", store)["committed"]  # which reads no image of the store
     assert hapistore("verify", "--set-aside", "--store", store).returncode == 1
     succeed("ingest", "pets", source, "--store", store)
     assert succeed("verify", "--store", store).stdout.endswith(": all sound\n")

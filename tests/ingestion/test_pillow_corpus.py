@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tarfile
@@ -115,8 +114,12 @@ def fetch(cache: Path, scratch: Path) -> None:
     partial.replace(cache / ARCHIVE)
 
 
-def limited() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+# Sets the limit in the process itself: running code between fork and exec is unsafe where the parent has threads.
+LIMITED = f"""
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, ({MEMORY_BYTES}, {MEMORY_BYTES}))
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +129,9 @@ def ingest(corpus, environment, tmp_path_factory):
 
     def run(check: str, name: str = "store") -> dict:
         done = subprocess.run(
-            [sys.executable, "-m", "hapistore", "ingest", "corpus", str(corpus.parent / "all.jsonl"), "--json",
-             "--check", check, "--threads", "2", "--shard-size", "4MiB", "--store", str(folder / name)],
-            env=environment, capture_output=True, text=True, timeout=300, preexec_fn=limited,
+            [sys.executable, "-c", LIMITED, "-m", "hapistore", "ingest", "corpus", str(corpus.parent / "all.jsonl"),
+             "--json", "--check", check, "--threads", "2", "--shard-size", "4MiB", "--store", str(folder / name)],
+            env=environment, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
         return json.loads(done.stdout)
@@ -160,8 +163,8 @@ def test_formats_that_are_not_read_are_named(first):
 
 def test_whatever_is_ingested_decodes_and_nothing_else_does(first, corpus, ingest, environment):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", CHECK, str(ingest.store), str(corpus)],
-        env=environment, capture_output=True, text=True, timeout=300, preexec_fn=limited,
+        [sys.executable, "-c", LIMITED, "-W", "ignore", "-c", CHECK, str(ingest.store), str(corpus)],
+        env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
     kept = json.loads(done.stdout)
