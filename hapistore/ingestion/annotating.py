@@ -6,19 +6,15 @@ import os
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 
 import pyarrow as pa
 
 from hapistore_format import DatasetVersion, ShardRef, file_digest, write_annotations
 
 from ..catalog import (
-    commit_version,
-    new_objects,
     parse_dataset,
     require_commits,
     require_store,
-    require_stored,
     resolve_version,
 )
 from ..catalog.names import annotations_name
@@ -26,6 +22,7 @@ from ..errors import UsageError
 from ..stores import ObjectStore
 from .annotation_rows import Counts, change_rows, read_annotations
 from .annotation_table import listed, load_table
+from .committing import commit_shards
 from .locating import Located, locate
 from .small_objects import SmallObjects
 
@@ -90,7 +87,7 @@ def annotate(
         change = _Change(store, parent, located, load_table(table, located.types, retype), keep_empty=keep_empty)
         change.check(retype)
         shards = change.write()
-        version, raced = _commit(store, parent, shards, change)
+        version, raced = commit_shards(store, parent, shards, rewrite=change.small.store_again)
     return AnnotateResult(
         version=version or parent,
         committed=version is not None,
@@ -156,27 +153,3 @@ class _Change:
             return shard
         self.small.store(annotations_name(digest), data)
         return replace(shard, annotations=digest)
-
-
-def _commit(
-    store: ObjectStore, parent: DatasetVersion, shards: tuple[ShardRef, ...], change: _Change
-) -> tuple[DatasetVersion | None, bool]:
-    """Commit the shards; (version or None where nothing changed, whether another writer came first)."""
-    raced = False
-    new: list[str] = []
-
-    def build(newest: DatasetVersion | None, number: int) -> DatasetVersion | None:
-        nonlocal raced
-        raced = newest is None or newest.number != parent.number
-        if raced or parent.shards == shards:
-            return None
-        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        version = replace(parent, number=number, created=created, shards=shards)
-        new[:] = new_objects(version, parent)
-        require_stored(store, new, rewrite=change.small.store_again)
-        return version
-
-    committed = commit_version(store, parent.dataset, build)
-    if committed:
-        require_stored(store, new, rewrite=change.small.store_again)
-    return committed, raced

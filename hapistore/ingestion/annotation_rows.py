@@ -10,13 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from hapistore_format import AnnotationShard, ShardRef
+from hapistore_format.annotations import RESERVED
 
 from ..catalog.names import annotations_name
 from ..catalog.reading import read_object
 from ..errors import UsageError
 from ..stores import ObjectStore
-
-_FIXED = ("key", "label", "subset", "dropped")
 
 
 @dataclass(kw_only=True)
@@ -73,7 +72,7 @@ def change_rows(
         changed = _replace(there, rows, new, keep_empty=kept)
         differs = _differs(there.take(rows), changed.take(rows))
         _count(counts, name, changed.take(rows), differs)
-        if name not in _FIXED:
+        if name not in RESERVED:
             edited |= differs
         table = _set(table, name, changed)
     counts.edited = int(edited.sum())

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from functools import partial
 
 from hapistore_format import LAYOUTS, DatasetVersion, ShardRef
 
 from ..catalog import (
-    commit_version,
-    new_objects,
     open_image_shard,
     parse_dataset,
     require_commits,
     require_store,
-    require_stored,
     resolve_version,
     store_image_shard,
 )
 from ..catalog.names import images_name
 from ..errors import HapistoreError, NotFound, UsageError
 from ..stores import ObjectStore
+from .committing import commit_shards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,7 @@ def convert(
     converter = _Converter(store, layout)
     while True:
         shards = converter.convert(parent, on_progress)
-        version, raced = _commit(store, parent, shards, converter.write_again)
+        version, raced = commit_shards(store, parent, shards, rewrite=partial(converter.write_again, parent))
         if not raced:
             break
         parent = resolve_version(store, name)  # another writer was first: convert what it committed
@@ -102,7 +100,7 @@ class _Converter:
                 on_progress(done, version.rows)
         return tuple(shards)
 
-    def write_again(self, version: DatasetVersion) -> None:
+    def write_again(self, version: DatasetVersion, names: Sequence[str]) -> None:
         """Write what is missing of a version that was converted; ``gc`` may have removed what it found."""
         self._sizes.clear()
         self.convert(version, None)
@@ -129,30 +127,3 @@ class _Converter:
         self.converted += 1
         self.images += shard.rows
         return stored.bytes
-
-
-def _commit(
-    store: ObjectStore,
-    parent: DatasetVersion,
-    shards: tuple[ShardRef, ...],
-    write_again: Callable[[DatasetVersion], None],
-) -> tuple[DatasetVersion | None, bool]:
-    """Commit the shards; (version or None where nothing changed, whether another writer came first)."""
-    raced = False
-    new: list[str] = []
-
-    def build(newest: DatasetVersion | None, number: int) -> DatasetVersion | None:
-        nonlocal raced
-        raced = newest is None or newest.number != parent.number
-        if raced or parent.shards == shards:
-            return None
-        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        version = replace(parent, number=number, created=created, shards=shards)
-        new[:] = new_objects(version, parent)
-        require_stored(store, new, rewrite=lambda _: write_again(parent))
-        return version
-
-    committed = commit_version(store, parent.dataset, build)
-    if committed:
-        require_stored(store, new, rewrite=lambda _: write_again(parent))
-    return committed, raced

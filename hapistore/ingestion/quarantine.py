@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hapistore_format import (
-    AnnotationShard,
     DatasetVersion,
     FormatError,
     file_digest,
@@ -26,10 +25,11 @@ from hapistore_format import (
 from hapistore_format.sealed_json import take
 
 from ..catalog import open_version
-from ..catalog.names import annotations_name, quarantine_name
+from ..catalog.names import quarantine_name
 from ..catalog.reading import read_object
 from ..stores import ObjectStore
 from ..threads import map_ahead
+from .annotation_rows import read_annotations
 from .small_objects import SmallObjects
 
 _THREADS, _AHEAD = 8, 32
@@ -95,7 +95,7 @@ def _live(store: ObjectStore, version: DatasetVersion, keys: Iterable[str]) -> I
     """Those of the keys that the version has."""
     wanted = pa.array(keys, pa.string())
     for shard in version.shards:
-        table = read_object(store, annotations_name(shard.annotations), AnnotationShard).table
+        table = read_annotations(store, shard)
         chosen = pc.and_(pc.is_in(table["key"], value_set=wanted), pc.invert(table["dropped"]))
         yield from table["key"].filter(chosen).to_pylist()
 

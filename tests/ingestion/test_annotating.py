@@ -206,14 +206,14 @@ def test_text_stays_text_and_narrow_types_fit(store, dataset, rows, write):
 def test_who_loses_the_race_annotates_what_won(store, dataset, take, tree, picture, monkeypatch, rows):
     from hapistore.ingestion import annotating
 
-    real, raced = annotating._commit, []
+    real, raced = annotating.commit_shards, []
 
-    def commit(*arguments):
+    def commit(*arguments, **more):
         if not raced:
             raced.append(take(tree({"a/0.png": picture(50), "c/9.png": picture(51)}, "more")))
-        return real(*arguments)
+        return real(*arguments, **more)
 
-    monkeypatch.setattr(annotating, "_commit", commit)
+    monkeypatch.setattr(annotating, "commit_shards", commit)
     result = hs.annotate(store, "d", pa.table({"key": ["a/0.png"], "label": ["lion"]}))
     assert result.version.number == 3 and len(rows()) == 7
     assert rows()["a/0.png"]["label"] == "lion"
@@ -221,9 +221,9 @@ def test_who_loses_the_race_annotates_what_won(store, dataset, take, tree, pictu
 
 
 def test_what_gc_removed_before_the_commit_is_written_again(store, dataset, monkeypatch):
-    from hapistore.ingestion import annotating
+    from hapistore.ingestion import committing
 
-    real, removed = annotating.require_stored, []
+    real, removed = committing.require_stored, []
 
     def after_gc(into, names, **more):
         if len(removed) < 2:  # before the commit, and after it
@@ -231,7 +231,7 @@ def test_what_gc_removed_before_the_commit_is_written_again(store, dataset, monk
             into.delete(names[0])
         real(into, names, **more)
 
-    monkeypatch.setattr(annotating, "require_stored", after_gc)
+    monkeypatch.setattr(committing, "require_stored", after_gc)
     hs.annotate(store, "d", pa.table({"key": ["a/0.png"], "label": ["lion"]}))
     assert len(removed) == 2 and verify_store(store).damaged == []
 
