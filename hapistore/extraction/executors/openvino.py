@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import warnings
@@ -45,7 +46,7 @@ class OpenVINOExecutor:
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": "1",
         }
-        self._compiled = openvino.Core().compile_model(model, "CPU", config)
+        self._compiled = _core().compile_model(model, "CPU", config)
         self._request = self._compiled.create_infer_request()
         self._shape = prefix.feature_shape
 
@@ -65,6 +66,16 @@ class OpenVINOExecutor:
 
     def idle_bytes(self) -> int:
         return memory.resident_bytes()
+
+
+@functools.cache
+def _core() -> Any:
+    """One for the life of the process.
+
+    Its CPU plugin gives the thread that loads it another stack for signal handlers, and takes that stack away when it
+    is unloaded, in whatever thread that happens: the next signal the first thread gets, such as Ctrl-C, would kill it.
+    """
+    return _import_openvino().Core()
 
 
 def _import_openvino() -> Any:
