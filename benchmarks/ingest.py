@@ -66,7 +66,7 @@ def check_stored(source: Path, target: Path) -> None:
         keys = AnnotationShard(store.get(name), where=name).table["key"].to_pylist()
         images = open_image_shard(store, shard)
         for row, key in enumerate(keys):
-            if images.image(row) != (source / key).read_bytes():
+            if bytes(images.image(row)) != (source / key).read_bytes():
                 raise SystemExit(f"{key} is not stored as it is")
         read += len(keys)
     if read != sum(1 for _ in source.rglob("*.jpg")):
@@ -97,6 +97,7 @@ def measure(source: Path, folder: Path, rounds: int) -> dict[str, Any]:
     for number in range(rounds + 1):
         for name in names if number % 2 else reversed(names):
             target = folder / "target"
+            shutil.rmtree(target, ignore_errors=True)  # of a run that was stopped
             found = run(name, source, target, few)
             sizes[name] = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
             shutil.rmtree(target)

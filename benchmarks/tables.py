@@ -152,8 +152,8 @@ def ingest_table() -> str:
         peak = f"{figures['peak_bytes'] / 2**20:.0f}" if figures["peak_bytes"] else ""
         ready = f"{figures['ready_seconds']['median']:.2f}" if figures["peak_bytes"] else ""
         lines.append(
-            f"| {name} | {_range(figures['seconds'], 2)} | {copied / figures['seconds']['median']:.2f} | {ready} | {peak} "
-            f"| {figures['stored_bytes'] / 1e9:.2f} |"
+            f"| {name} | {_range(figures['seconds'], 2)} | {copied / figures['seconds']['median']:.2f} | {ready} "
+            f"| {peak} | {figures['stored_bytes'] / 1e9:.2f} |"
         )
     where = result["environment"]
     versions = ", ".join(
