@@ -56,7 +56,7 @@ class ImageReading:
             HapistoreError: the source is gone, or the disk or network that it is on has failed.
         """
         results = map_ahead(
-            self._read_group, self._cut(chunks), threads=self._threads, ahead=2 * self._threads, name="hapistore-ingest"
+            self._read_group, self._cut(chunks), threads=self._threads, ahead=4 * self._threads, name="hapistore-ingest"
         )
         try:
             for number, group in enumerate(results):
