@@ -36,18 +36,25 @@ class ImageShardWriter:
     def __init__(self, room: np.ndarray) -> None:
         self._schema = SCHEMA.with_metadata({_META_KEY: _BLANK_META})
         self._file = SealedWriter(self._schema, room=room)
-        self._scratch = np.empty(0, np.uint8)
+        self._stand_in = np.empty(0, np.uint8)
         self._digests: list[bytes] = []
 
     def write(self, block: Sequence[ImageRecord]) -> None:
         """Add some rows, such as ``cut_blocks`` yields."""
-        size = sum(len(record.image) for record in block)
-        if size > len(self._scratch):
-            self._scratch = np.empty(max(size, BLOCK_BYTES), np.uint8)
+        images, values = self._image_column([len(record.image) for record in block])
         columns = [pa.array([getattr(r, f.name) for r in block], type=f.type) for f in COLUMNS]
-        images = _binary_column(block, self._scratch)
-        self._file.write(pa.record_batch([images, *columns], schema=self._schema))
+        batch = pa.record_batch([images, *columns], schema=self._schema)
+        self._file.write(batch, stand_in=values, values=[record.image for record in block])
         self._digests += [record.digest for record in block]
+
+    def _image_column(self, sizes: Sequence[int]) -> tuple[pa.Array, pa.Buffer]:
+        """A binary column of values of these sizes; and the buffer where it believes they lie, which nobody touches."""
+        offsets = np.zeros(len(sizes) + 1, np.int32)
+        np.cumsum(sizes, out=offsets[1:])
+        if offsets[-1] > len(self._stand_in):
+            self._stand_in = np.empty(max(offsets[-1], BLOCK_BYTES), np.uint8)
+        values = pa.py_buffer(self._stand_in[: offsets[-1]])
+        return pa.Array.from_buffers(pa.binary(), len(sizes), [None, pa.py_buffer(offsets), values]), values
 
     def finish(self) -> tuple[str, memoryview]:
         """The shard digest and the file's bytes."""
@@ -90,16 +97,6 @@ def cut_blocks(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]]:
         size += len(record.image)
     if block:
         yield block
-
-
-def _binary_column(block: Sequence[ImageRecord], scratch: np.ndarray) -> pa.Array:
-    """The images of a block in ``scratch``, copied without holding the interpreter, as Arrow's own builder does."""
-    offsets = np.zeros(len(block) + 1, np.int32)
-    np.cumsum([len(record.image) for record in block], out=offsets[1:])
-    for record, start, end in zip(block, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        scratch[start:end] = np.frombuffer(record.image, np.uint8)
-    data = pa.py_buffer(scratch[: offsets[-1]])
-    return pa.Array.from_buffers(pa.binary(), len(block), [None, pa.py_buffer(offsets), data])
 
 
 class ImageShardReader(ImageShard):

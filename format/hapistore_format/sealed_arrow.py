@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -28,6 +28,7 @@ import xxhash
 
 from .arrow_messages import read_messages, read_schema
 from .errors import DamagedError, FormatError
+from .room_sink import RoomSink
 from .seal import BLANK, check_seal, compute_seal
 
 _MARKER = b"hapistore-seal/1:"
@@ -51,18 +52,28 @@ class SealedWriter:
         if _find_dictionary(schema):
             raise ValueError(f"column {_find_dictionary(schema)} is a dictionary; store its values")
         self._schema = schema
-        self._room = io.BytesIO() if room is None else room
-        if isinstance(self._room, io.BytesIO):
-            self._sink = pa.PythonFile(self._room, mode="w")
-        else:
-            self._sink = pa.FixedSizeBufferWriter(pa.py_buffer(self._room))
+        self._file = io.BytesIO() if room is None else RoomSink(room)
+        self._room = room
+        self._sink = pa.PythonFile(self._file, mode="w")
         self._writer = pa.ipc.new_file(self._sink, schema)
         self._schema_end = len(_MAGIC) + schema.serialize().size
         self._ends: list[int] = []
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Add one block."""
+    def write(
+        self, batch: pa.RecordBatch, *, stand_in: pa.Buffer | None = None, values: Iterable[bytes | memoryview] = ()
+    ) -> None:
+        """Add one block.
+
+        Args:
+            stand_in: a buffer of the batch in whose place these values are written, where there is a room.
+        """
+        if stand_in is not None:
+            if not isinstance(self._file, RoomSink):
+                raise ValueError("values are gathered into a room only")
+            self._file.replace(stand_in, values)
         self._writer.write_batch(batch)
+        if isinstance(self._file, RoomSink) and self._file.waits:
+            raise AssertionError("Arrow wrote a copy of a buffer that stands for values")
         self._ends.append(self._sink.tell())
 
     def finish(
@@ -96,9 +107,9 @@ class SealedWriter:
         return data
 
     def _written(self) -> memoryview:
-        if isinstance(self._room, io.BytesIO):
-            return self._room.getbuffer()
-        return memoryview(self._room)[: self._sink.tell()]  # type: ignore[arg-type]
+        if isinstance(self._file, io.BytesIO):
+            return self._file.getbuffer()
+        return memoryview(self._room)[: self._file.tell()]  # type: ignore[arg-type]
 
 
 def _replace(data: memoryview, texts: Mapping[bytes, bytes]) -> None:

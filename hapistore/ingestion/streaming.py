@@ -1,4 +1,4 @@
-"""Records into image shards: one is filled while others are on their way to the store."""
+"""Records into image shards: one is filled while the one before is on its way to the store."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from ..catalog import StoredShard
 from ..catalog.image_writers import ShardWriter, new_shard_writer
 from ..catalog.images import store_shard_file
 from ..stores import ObjectStore
-from .buffers import Pool
+from .buffers import Pool, huge_pages
 
-# Two, so that one is written while another waits for the disk; each is held in memory.
-_UPLOADS = 2
 # Blocks that wait to be laid into a shard, beside the one that is: their records are held in memory.
 _BLOCKS = 2
 
@@ -35,10 +33,10 @@ class ShardStream:
     def __init__(self, store: ObjectStore, *, shard_bytes: int, layout: str) -> None:
         self._store, self._shard_bytes, self._layout = store, shard_bytes, layout
         self._laying = ThreadPoolExecutor(1, thread_name_prefix="hapistore-shard")
-        self._uploading = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="hapistore-upload")
-        self._rooms = Pool()
+        self._uploading = ThreadPoolExecutor(1, thread_name_prefix="hapistore-upload")
+        self._rooms = Pool(huge_pages)
         self._laid: deque[Future[None]] = deque()
-        self._uploads: deque[Future[StoredShard]] = deque()
+        self._upload: Future[StoredShard] | None = None
         self._stored: list[StoredShard] = []
         self._writer: ShardWriter | None = None
         self._block: list[ImageRecord] = []
@@ -71,8 +69,7 @@ class ShardStream:
         """Store what is left; every new shard in order."""
         if self._filled_rows:
             self._close_shard()
-        while self._uploads:
-            self._stored.append(self._uploads.popleft().result())
+        self._await_upload()
         return self._stored
 
     def _lay_block(self) -> ShardWriter:
@@ -88,14 +85,18 @@ class ShardStream:
 
     def _close_shard(self) -> None:
         writer = self._lay_block()
-        while len(self._uploads) >= _UPLOADS:
-            self._stored.append(self._uploads.popleft().result())
-        self._uploads.append(self._uploading.submit(self._upload, writer, tuple(self._laid)))
+        self._await_upload()  # so that two shards are in memory, and no more
+        self._upload = self._uploading.submit(self._store_shard, writer, tuple(self._laid))
         self.rows.append(self._filled_rows)
         self._writer = None
         self._filled_rows = self._filled_bytes = 0
 
-    def _upload(self, writer: ShardWriter, laid: Sequence[Future[None]]) -> StoredShard:
+    def _await_upload(self) -> None:
+        if self._upload:
+            self._stored.append(self._upload.result())
+        self._upload = None
+
+    def _store_shard(self, writer: ShardWriter, laid: Sequence[Future[None]]) -> StoredShard:
         for block in laid:
             block.result()
         return store_shard_file(self._store, writer.finish())
