@@ -48,10 +48,13 @@ def new_shard_writer(layout: str, most_bytes: int, *, take_room: TakeRoom | None
 class _ArrowWriter:
     def __init__(self, room: np.ndarray) -> None:
         self._writer = ImageShardWriter(room)
-        self.write = self._writer.write
+
+    def write(self, block: Sequence[ImageRecord]) -> None:
+        self._writer.write(block)
 
     def finish(self) -> ShardFile:
         digest, data = self._writer.finish()
+        del self._writer  # so that the room is free when the file is, whoever still has this
         return ShardFile(digest, "arrow", data, None)
 
 
