@@ -100,9 +100,12 @@ class ExecutorContract:
         agreement = compare(found, expected)
         assert agreement.within(self.precision), str(agreement)
 
-    def test_the_check_tells_images_apart(self, pixels: np.ndarray, expected: np.ndarray) -> None:
-        """Or else the tests above and below would pass with rows in any order."""
-        assert not compare(np.roll(expected, 1, axis=0), expected).within(self.precision)
+    def test_rows_come_in_order(self, executor: Executor, pixels: np.ndarray, expected: np.ndarray) -> None:
+        """Some networks give all images nearly the same features, within the tolerance of bf16."""
+        for size in (_LARGEST_BATCH, 4, 3):
+            found = executor.run(np.ascontiguousarray(pixels[:size])).reshape(size, 1, -1)
+            distances = np.linalg.norm(found - expected.reshape(1, len(expected), -1), axis=2)
+            assert distances.argmin(axis=1).tolist() == list(range(size))
 
     def test_rows_are_the_same_in_any_batch(self, executor: Executor, pixels: np.ndarray, expected: np.ndarray) -> None:
         for size in (1, 2, 3, 5, 8, 1, _LARGEST_BATCH, 4):

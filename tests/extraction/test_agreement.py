@@ -8,7 +8,7 @@ import pytest
 from hapistore.extraction.executors.agreement import compare
 
 
-def features(rows=4, width=1000):
+def features(rows=4, width=4000):
     return np.random.default_rng(0).normal(size=(rows, width)).astype(np.float32)
 
 
@@ -18,7 +18,7 @@ def test_equal_features_agree_in_every_precision():
     assert found.within("f32") and found.within("bf16")
 
 
-@pytest.mark.parametrize(("precision", "bound"), [("f32", 1e-4), ("bf16", 0.1)])
+@pytest.mark.parametrize(("precision", "bound"), [("f32", 1e-4), ("bf16", 0.5)])
 def test_one_value_of_one_image_decides(precision, bound):
     exact = features()
     exact[2] *= 1e-3  # its own largest value counts, not that of its batch
@@ -31,9 +31,9 @@ def test_one_value_of_one_image_decides(precision, bound):
 def test_bf16_wants_the_direction_too():
     exact = features()
     noise = np.random.default_rng(1).normal(size=exact.shape).astype(np.float32)
-    near, far = exact + 0.03 * noise, exact + 0.06 * noise
+    near, far = exact + 0.2 * noise, exact + 0.4 * noise
     assert compare(near, exact).within("bf16") and not compare(near, exact).within("f32")
-    assert compare(far, exact).of_largest < 0.1
+    assert compare(far, exact).of_largest < 0.5
     assert not compare(far, exact).within("bf16")
 
 

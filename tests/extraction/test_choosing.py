@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from hapistore.errors import UsageError
 from hapistore.extraction import choose_executor
 from hapistore.extraction.executors import EagerExecutor, candidates, choosing, openvino
+from hapistore.extraction.executors.agreement import Agreement
 from hapistore.extraction.executors.candidates import CANDIDATES, Candidate
+from hapistore.extraction.executors.choice_cache import ChoiceCache, KnownChoice
 from hapistore.extraction.executors.measuring import is_worth_preparing, measuring_batch
 
 MANY = 1000  # enough to measure, too few for Inductor to pay
@@ -67,16 +70,6 @@ class TestMeasuring:
         assert "measured before" in second.describe()
         assert file.read_bytes() == written
 
-    def test_another_precision_network_or_set_of_executors_is_measured_apart(self, cache, resnet, vit, sample):
-        for prefix, name, precision in (
-            (resnet, "auto", "f32"),
-            (resnet, "auto", "bf16"),
-            (resnet, "openvino", "f32"),
-            (vit, "auto", "f32"),
-        ):
-            assert choose(prefix, sample, name, precision=precision, images=MANY).how == "measured"
-        assert len(list(cache.iterdir())) == 4
-
     def test_other_weights_are_checked_and_not_measured(self, cache, resnet, make_resnet, sample):
         choose(resnet, sample, "openvino", images=MANY)
         (file,) = cache.iterdir()
@@ -85,33 +78,12 @@ class TestMeasuring:
         assert other.how == "cached" and other.agreement is not None
         assert len(json.loads(file.read_bytes())["checks"]) == 2
 
-    @pytest.mark.parametrize(
-        "damage",
-        [
-            lambda data: data[: len(data) // 2],
-            lambda data: b"",
-            lambda data: b"\xff" + data,
-            lambda data: b"[" * 60_000,
-            lambda data: data + b" " * 70_000,
-            lambda data: data.replace(b'"format": 1', b'"format": 2'),
-            lambda data: data.replace(b'"precision": "f32"', b'"precision": "bf16"'),
-            lambda data: data.replace(b'"choice": "openvino', b'"choice": "abacus'),
-            lambda data: data.replace(b'"images_per_second": {', b'"images_per_second": {"x": "fast",'),
-            lambda data: data.replace(b'"cosine": ', b'"sine": '),
-        ],
-    )
-    def test_a_damaged_file_is_told_and_written_anew(self, cache, resnet, sample, damage, caplog):
+    def test_a_damaged_file_is_written_anew(self, cache, resnet, sample):
         choose(resnet, sample, "openvino", images=MANY)
         (file,) = cache.iterdir()
-        whole = file.read_bytes()
-        assert damage(whole) != whole
-        file.write_bytes(damage(whole))
-        with caplog.at_level(logging.WARNING):
-            assert choose(resnet, sample, "openvino", images=MANY).how == "measured"
-        assert str(file) in caplog.text and "is damaged" in caplog.text
-        caplog.clear()
+        file.write_bytes(file.read_bytes()[:100])
+        assert choose(resnet, sample, "openvino", images=MANY).how == "measured"
         assert choose(resnet, sample, "openvino", images=MANY).how == "cached"
-        assert not caplog.text
 
     def test_without_a_cache_it_is_measured_every_time(self, cache, resnet, sample, caplog):
         cache.parent.parent.mkdir()
@@ -133,6 +105,64 @@ class TestMeasuring:
         assert (choice.how, choice.rates) == ("order", {})
         assert choice.executor.name == "openvino"
         assert not list(cache.iterdir())
+
+
+class TestCache:
+    KNOWN = KnownChoice(
+        label="openvino 1 stream",
+        rates={"openvino 1 stream": 24.5, "torch": 3.0},
+        passed_over={"onnx": "it is not installed"},
+        checks={"ab" * 32: Agreement(of_largest=1e-6, cosine=1.0)},
+    )
+    LABELS = ("openvino 1 stream", "torch")
+
+    def test_what_was_saved_is_loaded(self, cache, resnet):
+        ChoiceCache(resnet, "f32", self.LABELS).save(self.KNOWN)
+        assert ChoiceCache(resnet, "f32", self.LABELS).load() == self.KNOWN
+        (file,) = cache.iterdir()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(cache.stat().st_mode) == 0o700
+
+    def test_another_precision_network_or_set_of_candidates_is_another(self, cache, resnet, vit):
+        ChoiceCache(resnet, "f32", self.LABELS).save(self.KNOWN)
+        others = ((resnet, "bf16", self.LABELS), (vit, "f32", self.LABELS), (resnet, "f32", (*self.LABELS, "onnx")))
+        for other in others:
+            assert ChoiceCache(*other).load() is None
+
+    def test_few_checks_are_kept(self, cache, resnet):
+        checks = {f"{number:064x}": Agreement(of_largest=0.0, cosine=1.0) for number in range(50)}
+        ChoiceCache(resnet, "f32", self.LABELS).save(replace(self.KNOWN, checks=checks))
+        kept = ChoiceCache(resnet, "f32", self.LABELS).load().checks
+        assert list(kept) == list(checks)[-32:]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda data: data[: len(data) // 2],
+            lambda data: b"",
+            lambda data: b"\xff" + data,
+            lambda data: b"[" * 60_000,
+            lambda data: b"[]",
+            lambda data: data + b" " * 70_000,
+            lambda data: data.replace(b'"format": 1', b'"format": 2'),
+            lambda data: data.replace(b'"precision": "f32"', b'"precision": "bf16"'),
+            lambda data: data.replace(b'"choice": "openvino', b'"choice": "abacus'),
+            lambda data: data.replace(b'"choice": "openvino 1 stream"', b'"choice": ["openvino"]'),
+            lambda data: data.replace(b'"images_per_second": {', b'"images_per_second": {"x": "fast",'),
+            lambda data: data.replace(b'"images_per_second": {', b'"images_per_second": 5, "y": {'),
+            lambda data: data.replace(b'"cosine": ', b'"sine": '),
+        ],
+    )
+    def test_damage_is_told_and_nothing_is_known(self, cache, resnet, damage, caplog):
+        ChoiceCache(resnet, "f32", self.LABELS).save(self.KNOWN)
+        (file,) = cache.iterdir()
+        whole = file.read_bytes()
+        assert damage(whole) != whole
+        file.write_bytes(damage(whole))
+        with caplog.at_level(logging.WARNING):
+            assert ChoiceCache(resnet, "f32", self.LABELS).load() is None
+        assert str(file) in caplog.text and "is damaged" in caplog.text
+        ChoiceCache(resnet, "f32", self.LABELS).save(self.KNOWN)
+        assert file.read_bytes() == whole
 
 
 class _Off(EagerExecutor):

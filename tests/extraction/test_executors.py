@@ -14,6 +14,7 @@ from hapistore.extraction.executors import (
     onnx_runtime,
     openvino,
 )
+from hapistore.extraction.executors.agreement import compare
 from hapistore.testing.executor_contract import ExecutorContract
 
 _LIMITED_LITE0 = """
@@ -97,14 +98,30 @@ class TestOnnx(_OnNetworks):
 
 @pytest.mark.skipif(bool(inductor.missing()), reason=f"Inductor: {inductor.missing()}")
 class TestInductor(_OnNetworks):
+    """On a network of each kind and precision: each takes long to compile."""
+
+    @pytest.fixture(scope="class", params=["resnet"])
+    def prefix(self, request):
+        return request.getfixturevalue(request.param)
+
     @pytest.fixture(scope="class")
     def executor(self, prefix):
         return InductorExecutor(prefix)
+
+    def test_more_than_it_computes_at_once(self, executor, pixels, expected):
+        found = executor.run(np.ascontiguousarray(np.resize(pixels, (37, *pixels.shape[1:]))))
+        assert len(found) == 37
+        assert compare(found[:9], expected).within(self.precision)
+        assert compare(found[27:36], expected).within(self.precision)
 
 
 @pytest.mark.skipif(bool(inductor.missing()), reason=f"Inductor: {inductor.missing()}")
 class TestInductorBf16(_OnNetworks):
     precision = "bf16"
+
+    @pytest.fixture(scope="class", params=["vit"])
+    def prefix(self, request):
+        return request.getfixturevalue(request.param)
 
     @pytest.fixture(scope="class")
     def executor(self, prefix):

@@ -76,7 +76,7 @@ class ChoiceCache:
         try:
             return self._parse(_read(self.path))
         # Anything may stand in a file that something else has written.
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             _log.warning("%s is damaged and is measured again: %s: %s", self.path, type(error).__name__, error)
             return None
 

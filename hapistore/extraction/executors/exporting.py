@@ -12,15 +12,9 @@ from ...models import Prefix
 
 # Two examples keep torch.export from taking the batch for a constant.
 _EXAMPLE_BATCH = 2
-LARGEST_BATCH = 1 << 16
 # Exporting takes seconds, most of a small extraction; a prefix is frozen, so its program lives as long as it does.
 _programs: weakref.WeakKeyDictionary[Prefix, torch.export.ExportedProgram] = weakref.WeakKeyDictionary()
 _exporting = threading.Lock()
-
-
-def example_pixels(prefix: Prefix) -> torch.Tensor:
-    """uint8 [2, height, width, 3], black, on the CPU."""
-    return torch.zeros((_EXAMPLE_BATCH, *prefix.preprocess.pixel_shape), dtype=torch.uint8)
 
 
 def exported(prefix: Prefix) -> torch.export.ExportedProgram:
@@ -36,7 +30,8 @@ def exported(prefix: Prefix) -> torch.export.ExportedProgram:
 
 
 def _export(prefix: Prefix) -> torch.export.ExportedProgram:
-    batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
+    example = torch.zeros((_EXAMPLE_BATCH, *prefix.preprocess.pixel_shape), dtype=torch.uint8)
+    batch = torch.export.Dim("batch", min=1, max=1 << 16)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's own, about torch's own code
-        return torch.export.export(prefix.module, (example_pixels(prefix),), dynamic_shapes=({0: batch},))
+        return torch.export.export(prefix.module, (example,), dynamic_shapes=({0: batch},))

@@ -14,10 +14,12 @@ import torch
 
 from ...errors import UsageError
 from ...models import Prefix
-from .exporting import LARGEST_BATCH, example_pixels
 from .on_cpu import CPUExecutor
 from .user_cache import user_cache_folder
 
+# Code for one size of batch is what Inductor is good at, and each size takes tens of seconds to compile: whatever the
+# extraction batch, it is computed so many images at a time, the last of them filled up.
+_CHUNK = 16
 _Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -48,24 +50,30 @@ class InductorExecutor(CPUExecutor):
             # Its default is a name in /tmp that others can guess, and what lies there is run.
             os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
         self.precision = precision
-        self._forward_compiled: _Forward | None = _compile(prefix, precision)
-        self._run_compiled(example_pixels(prefix), first=True)
+        self._shape = prefix.feature_shape
+        self._chunk = np.zeros((_CHUNK, *prefix.preprocess.pixel_shape), np.uint8)
+        self._compiled: _Forward | None = _compile(prefix, precision)
+        self._run_chunk(self._chunk)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        batch = torch.from_numpy(pixels)
-        if len(pixels) == 1:  # torch.compile would compile again, for this batch
-            batch = torch.cat([batch, batch])
-        return self._run_compiled(batch)[: len(pixels)].numpy()
+        features = np.empty((len(pixels), *self._shape), np.float32)
+        for first in range(0, len(pixels), _CHUNK):
+            rows = pixels[first : first + _CHUNK]
+            if len(rows) < _CHUNK:
+                self._chunk[: len(rows)] = rows
+                found = self._run_chunk(self._chunk)
+            else:
+                found = self._run_chunk(rows)
+            features[first : first + len(rows)] = found[: len(rows)]
+        return features
 
-    def _run_compiled(self, batch: torch.Tensor, *, first: bool = False) -> torch.Tensor:
-        assert self._forward_compiled is not None, "it was closed"
-        if first:
-            torch._dynamo.mark_dynamic(batch, 0, min=2, max=LARGEST_BATCH)
-        with torch.inference_mode():
-            return self._forward_compiled(batch).contiguous()
+    def _run_chunk(self, chunk: np.ndarray) -> np.ndarray:
+        assert self._compiled is not None, "it was closed"
+        with torch.no_grad():
+            return self._compiled(torch.from_numpy(chunk)).numpy()
 
     def close(self) -> None:
-        self._forward_compiled = None
+        self._compiled = None
 
 
 def _compile(prefix: Prefix, precision: str) -> _Forward:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 import weakref
 from importlib.util import find_spec
 from typing import Any
@@ -98,7 +99,10 @@ def _import_openvino() -> Any:
 
 def _convert(openvino: Any, prefix: Prefix) -> Any:
     """The prefix as an OpenVINO model: uint8 [batch, height, width, 3] to features, any batch."""
-    model = openvino.convert_model(exported(prefix))
+    program = exported(prefix)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own, about torch's own code
+        model = openvino.convert_model(program)
     # The converter leaves every side open; only the batch shall be.
     model.reshape([-1, *prefix.preprocess.pixel_shape])
     return model
