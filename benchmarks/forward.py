@@ -36,7 +36,8 @@ _COMPARED = 4
 def photographs(prefix: Prefix, count: int) -> np.ndarray:
     """uint8 [count, height, width, 3]: the 20 ImageNet photographs of foolbox, then again from the first."""
     spec = find_spec("foolbox")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     files = sorted(Path(spec.origin).parent.glob("data/imagenet_*.jpg"))
     return np.stack([prefix.preprocess(files[number % len(files)].read_bytes()) for number in range(count)])
 

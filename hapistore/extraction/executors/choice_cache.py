@@ -51,7 +51,8 @@ class ChoiceCache:
     """
 
     def __init__(self, prefix: Prefix, precision: str, candidates: Sequence[str]) -> None:
-        self._key = {
+        self._labels = tuple(candidates)
+        self._key: dict[str, Any] = {
             "architecture": prefix.architecture,
             "cut": prefix.cut,
             "program": prefix.program,
@@ -106,7 +107,7 @@ class ChoiceCache:
             raise ValueError("it is of another format, or of something else")
         rates = {str(label): float(rate) for label, rate in value["images_per_second"].items()}
         label = value["choice"]
-        if label not in rates or label not in self._key["candidates"]:
+        if label not in rates or label not in self._labels:
             raise ValueError(f"its choice {label!r:.40} is none of its candidates")
         return KnownChoice(
             label=label,
@@ -125,7 +126,7 @@ def weights_digest(prefix: Prefix) -> str:
     for name, tensor in sorted(prefix.weights().items()):
         found.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         if tensor.numel():
-            found.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
