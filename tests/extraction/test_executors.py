@@ -30,20 +30,30 @@ class _OnNetworks(ExecutorContract):
     """On real photographs, by the networks that a class names."""
 
     @pytest.fixture(scope="class", params=["lite0", "resnet", "vit"])
-    def prefix(self, request):
+    @classmethod
+    def prefix(cls, request):
         return request.getfixturevalue(request.param)
 
     @pytest.fixture(scope="class")
-    def pixels(self, prefix, photographs, imagenet):
+    @classmethod
+    def pixels(cls, prefix, photographs, imagenet):
         paths = photographs[:4] + [path for path, _ in imagenet[:5]]
         return np.stack([prefix.preprocess(path.read_bytes()) for path in paths])
 
 
 class TestTorch(_OnNetworks):
+    """It is what the others are compared with, so small networks do."""
+
     limited_script = _LIMITED_LITE0.format("EagerExecutor(prefix)")
 
+    @pytest.fixture(scope="class", params=["resnet", "vit"])
+    @classmethod
+    def prefix(cls, request):
+        return request.getfixturevalue(request.param)
+
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return EagerExecutor(prefix)
 
 
@@ -51,7 +61,8 @@ class TestTorchBf16(_OnNetworks):
     precision = "bf16"
 
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return EagerExecutor(prefix, "cpu", "bf16")
 
 
@@ -60,7 +71,8 @@ class TestOpenVINO(_OnNetworks):
     limited_script = _LIMITED_LITE0.format("OpenVINOExecutor(prefix)")
 
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return OpenVINOExecutor(prefix)
 
 
@@ -68,7 +80,8 @@ class TestOpenVINOTwoStreams(TestOpenVINO):
     limited_script = _LIMITED_LITE0.format("OpenVINOExecutor(prefix, streams=2)")
 
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return OpenVINOExecutor(prefix, "f32", streams=2)
 
 
@@ -77,13 +90,15 @@ class TestOpenVINOBf16(TestOpenVINO):
     limited_script = ""  # as in f32
 
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return OpenVINOExecutor(prefix, "bf16")
 
 
 class TestOpenVINOBf16TwoStreams(TestOpenVINOBf16):
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return OpenVINOExecutor(prefix, "bf16", streams=2)
 
 
@@ -92,7 +107,8 @@ class TestOnnx(_OnNetworks):
     limited_script = _LIMITED_LITE0.format("OnnxExecutor(prefix)")
 
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return OnnxExecutor(prefix)
 
 
@@ -101,11 +117,13 @@ class TestInductor(_OnNetworks):
     """On a network of each kind and precision: each takes long to compile."""
 
     @pytest.fixture(scope="class", params=["resnet"])
-    def prefix(self, request):
+    @classmethod
+    def prefix(cls, request):
         return request.getfixturevalue(request.param)
 
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return InductorExecutor(prefix)
 
     def test_more_than_it_computes_at_once(self, executor, pixels, expected):
@@ -120,9 +138,11 @@ class TestInductorBf16(_OnNetworks):
     precision = "bf16"
 
     @pytest.fixture(scope="class", params=["vit"])
-    def prefix(self, request):
+    @classmethod
+    def prefix(cls, request):
         return request.getfixturevalue(request.param)
 
     @pytest.fixture(scope="class")
-    def executor(self, prefix):
+    @classmethod
+    def executor(cls, prefix):
         return InductorExecutor(prefix, "bf16")
