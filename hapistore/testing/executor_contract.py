@@ -63,8 +63,8 @@ class ExecutorContract:
 
     precision = "f32"
     limited_script = ""
-    limited_images = 256
-    limited_spare_bytes = 64 << 20
+    limited_images = 96
+    limited_spare_bytes = 48 << 20
 
     @pytest.fixture(scope="class")
     @classmethod

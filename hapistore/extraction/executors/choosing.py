@@ -186,7 +186,7 @@ class _Choosing:
         candidate = next(c for c in candidates if c.label == found.label)
         weights = weights_digest(self._prefix)
         checked = found.checks.get(weights)
-        executor = self._open(candidate) if checked is None else candidate.open(self._prefix, self._precision)
+        executor = self._open(candidate, checked)
         if isinstance(executor, str):
             return None
         if checked is None and candidate.label in self._agreements:
@@ -241,13 +241,17 @@ class _Choosing:
             passed_over={**(passed_over or {}), **self.passed_over},
         )
 
-    def _open(self, candidate: Candidate) -> Executor | str:
-        """An executor that agrees with the reference, or why there is none."""
+    def _open(self, candidate: Candidate, checked: Agreement | None = None) -> Executor | str:
+        """An executor that agrees with the reference, or why there is none.
+
+        Args:
+            checked: what comparing it with these weights found before.
+        """
         if candidate.name == "torch" and self._precision == "f32":
             return self._eager
         try:
             executor = candidate.open(self._prefix, self._precision)
-            agreement = compare(executor.run(self._sample), self._reference())
+            agreement = checked or compare(executor.run(self._sample), self._reference())
         # Export, conversion and compilation fail in as many ways as there are networks; any means "not this one".
         except Exception as error:
             lines = str(error).strip().splitlines()

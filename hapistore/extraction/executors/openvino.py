@@ -53,36 +53,47 @@ class OpenVINOExecutor(CPUExecutor):
         self.precision = precision
         self.variant = "1 stream" if streams == 1 else f"{streams} streams"
         self._compiled: Any = openvino.Core().compile_model(model, "CPU", config)
-        self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
+        self._streams = streams
+        self._requests: list[Any] = []
         self._shape = prefix.feature_shape
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        edges = [len(pixels) * part // len(self._requests) for part in range(len(self._requests) + 1)]
+        requests = self._requests or [self._compiled.create_infer_request() for _ in range(self._streams)]
+        # A request whose memory ran out gives outputs of that batch's shape ever after: these come back when all went
+        # well, else the next run makes new ones.
+        self._requests = []
+        edges = [len(pixels) * part // self._streams for part in range(self._streams + 1)]
         spans = [slice(*pair) for pair in zip(edges, edges[1:], strict=False) if pair[0] < pair[1]]
-        begun = []
-        try:
-            for request, span in zip(self._requests, spans, strict=False):
-                request.start_async({0: pixels[span]}, share_inputs=True)
-                begun.append(request)
-        finally:
-            # All of them, whatever becomes of one: they read the caller's memory.
-            failures = [failure for failure in map(_wait, begun) if failure]
-        if failures:
-            raise failures[0]
+        outputs = _infer(requests[: len(spans)], [pixels[span] for span in spans])
         features = np.empty((len(pixels), *self._shape), np.float32)
-        for request, span in zip(begun, spans, strict=True):
-            rows = request.get_output_tensor(0).data  # a view that the next run overwrites
+        for span, rows in zip(spans, outputs, strict=True):
             features[span] = rows.reshape(-1, *self._shape)
+        self._requests = requests
         return features
 
     def close(self) -> None:
         self._requests, self._compiled = [], None
 
 
+def _infer(requests: list[Any], parts: list[np.ndarray]) -> list[np.ndarray]:
+    """All at the same time; views of the requests' memory, which their next run overwrites."""
+    begun = []
+    try:
+        for request, part in zip(requests, parts, strict=True):
+            request.start_async({0: part}, share_inputs=True)
+            begun.append(request)
+    finally:
+        # All of them, whatever becomes of one: they read the caller's memory.
+        failures = [failure for failure in map(_wait, begun) if failure]
+    if failures:
+        raise failures[0]
+    return [request.get_output_tensor(0).data for request in requests]
+
+
 def _wait(request: Any) -> Exception | None:
     try:
         request.wait()
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         return error
     return None
 
