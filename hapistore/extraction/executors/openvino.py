@@ -6,6 +6,8 @@ import sys
 import threading
 import warnings
 import weakref
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -52,15 +54,20 @@ class OpenVINOExecutor(CPUExecutor):
         }
         self.precision = precision
         self.variant = "1 stream" if streams == 1 else f"{streams} streams"
-        self._compiled: Any = openvino.Core().compile_model(model, "CPU", config)
         self._streams = streams
-        self._requests: list[Any] = []
+        self._compile: Callable[[], Any] | None = partial(openvino.Core().compile_model, model, "CPU", config)
+        self._requests = self._make_requests()
         self._shape = prefix.feature_shape
 
+    def _make_requests(self) -> list[Any]:
+        assert self._compile is not None, "it was closed"
+        compiled = self._compile()
+        return [compiled.create_infer_request() for _ in range(self._streams)]
+
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        requests = self._requests or [self._compiled.create_infer_request() for _ in range(self._streams)]
-        # A request whose memory ran out gives outputs of that batch's shape ever after: these come back when all went
-        # well, else the next run makes new ones.
+        requests = self._requests or self._make_requests()
+        # Once its memory ran out, a compiled model gives outputs of that batch's shape ever after, by new requests too:
+        # these come back when all went well, else the next run compiles again, a few tenths of a second.
         self._requests = []
         edges = [len(pixels) * part // self._streams for part in range(self._streams + 1)]
         spans = [slice(*pair) for pair in zip(edges, edges[1:], strict=False) if pair[0] < pair[1]]
@@ -72,7 +79,7 @@ class OpenVINOExecutor(CPUExecutor):
         return features
 
     def close(self) -> None:
-        self._requests, self._compiled = [], None
+        self._requests, self._compile = [], None
 
 
 def _infer(requests: list[Any], parts: list[np.ndarray]) -> list[np.ndarray]:
