@@ -35,6 +35,7 @@ try:
     raised = ""
 except Exception as error:
     raised = type(error).__name__
+    print(error, file=sys.stderr)
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print(json.dumps({{"raised": raised, "after": float(np.abs(executor.run(small) - before).max())}}))
 """
@@ -172,8 +173,8 @@ class ExecutorContract:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
         found = json.loads(done.stdout.splitlines()[-1])
-        assert found["raised"] == OutOfMemory.__name__
-        assert found["after"] == 0
+        assert found["raised"] == OutOfMemory.__name__, found
+        assert found["after"] == 0, found
 
     def test_closing_twice_is_as_good_as_once(self, executor: Executor) -> None:
         """The last test: nothing runs after it."""

@@ -18,7 +18,7 @@ class CPUExecutor:
         memory.reset_peak()
         try:
             return self._forward(pixels)
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:  # ONNX Runtime's errors are no RuntimeErrors
             if is_out_of_memory(error):
                 raise OutOfMemory(f"{len(pixels)} images did not fit: {error}") from error
             raise
