@@ -106,9 +106,9 @@ def gather_table() -> str:
 
 
 def probe_table() -> str:
-    """What the codecs cost in accuracy."""
+    """What codecs and bf16 cost in accuracy."""
     result = read_result("probe")
-    lines = ["| codec | accuracy | points below f32 (standard error) |", "|---|---|---|"]
+    lines = ["| codec, or precision | accuracy | points below f32 (standard error) |", "|---|---|---|"]
     for codec, f in sorted(result["codecs"].items(), key=lambda item: item[1]["points_below_f32"]):
         lines.append(
             f"| {codec} | {f['accuracy']:.4f} | {f['points_below_f32']:.2f} ({f['standard_error_points']:.2f}) |"
@@ -116,6 +116,34 @@ def probe_table() -> str:
     versions = result["environment"]["versions"]
     lines += ["", f"{result['rows']:,} photographs, {result['folds']} folds; scikit-learn {versions['scikit-learn']}."]
     return "\n".join(lines)
+
+
+def forward_table() -> str:
+    """Images per second of every executor, as a share of eager float32."""
+    result = read_result("forward")
+    networks = result["networks"]
+    labels = list(dict.fromkeys(label for network in networks.values() for label in network["executors"]))
+    lines = [
+        "| executor | " + " | ".join(f"{name} ({found['weights']} weights)" for name, found in networks.items()) + " |",
+        "|---|" + "---|" * len(networks),
+    ]
+    for label in labels:
+        cells = [_forward_cell(found["executors"][label]) for found in networks.values()]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    where = result["environment"]
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("torch", "openvino", "onnxruntime"))
+    lines += [
+        "",
+        f"Images/s, and how many times eager float32 (lowest–highest of each round); {where['cores']} cores of an "
+        f"{where['cpu']}; {versions}.",
+    ]
+    return "\n".join(lines)
+
+
+def _forward_cell(found: dict[str, Any]) -> str:
+    if "missing" in found:
+        return "–"
+    return f"{found['images_per_s']['median']:.1f}, {_range(found['of_eager'], 1)}×"
 
 
 def stores_table() -> str:
@@ -180,6 +208,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "codecs": codecs_table,
     "gather": gather_table,
     "probe": probe_table,
+    "forward": forward_table,
     "stores": stores_table,
     "ingest": ingest_table,
 }

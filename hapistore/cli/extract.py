@@ -42,10 +42,17 @@ from .progress import ShowProgress
 @click.option("--max-batch", type=click.IntRange(1), default=256, show_default=True, help="Largest extraction batch.")
 @click.option(
     "--executor",
-    type=click.Choice(["auto", "torch", "openvino"]),
+    type=click.Choice(["auto", "torch", "inductor", "onnx", "openvino"]),
     default="auto",
     show_default=True,
-    help="What runs the network; auto takes the fastest that agrees with torch.",
+    help="What runs the network; auto measures for some seconds and takes the fastest that agrees with torch.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["f32", "bf16"]),
+    default="f32",
+    show_default=True,
+    help="Arithmetic of the network. Part of the recipe: features in bf16 are others, often made twice as fast.",
 )
 @click.option("--device", metavar="DEVICE", help="A torch device such as cuda:0.  [default: cuda if there is one]")
 @click.option("--threads", type=click.IntRange(1), help="Images decoded at once.  [default: cores, at most 8]")
@@ -63,6 +70,7 @@ def command(
     memory: int | None,
     max_batch: int,
     executor: str,
+    precision: str,
     device: str | None,
     threads: int | None,
     as_json: bool,
@@ -76,6 +84,7 @@ def command(
     \b
     Examples:
       hapistore extract pets --backbone efficientnet_lite0
+      hapistore extract pets --backbone efficientnet_lite0 --precision bf16
       hapistore extract pets --backbone efficientnet_lite0 --codec auto --max-error 0.01
       hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB
     """
@@ -87,7 +96,9 @@ def command(
     from ..models import load_backbone
 
     chosen: dict[str, Any] = {"decode_threads": threads} if threads else {}
-    options = ExtractOptions(memory_bytes=memory, max_batch=max_batch, executor=executor, device=device, **chosen)
+    options = ExtractOptions(
+        memory_bytes=memory, max_batch=max_batch, precision=precision, executor=executor, device=device, **chosen
+    )
     prefix = load_backbone(backbone, weights=weights).prefix(cut)
     with ShowProgress(f"extract {dataset}", "images") as progress:
         result = extract(
@@ -111,7 +122,9 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
         "shards_transcoded": result.transcoded,
         "shards_present": result.present,
         "bytes_per_image": sizes,
+        "precision": result.recipe.precision,
         "executor": result.executor,
+        "executor_choice": result.executor_choice.to_json() if result.executor_choice else None,
         "batch": result.batch,
         "peak_bytes": result.peak_bytes,
         "seconds": result.seconds,
@@ -122,14 +135,15 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
 def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:
     recipe = result.recipe
     click.echo(
-        f"{result.version.label} · {recipe.architecture}:{recipe.cut} {list(recipe.shape)} · {weights_name}\n"
+        f"{result.version.label} · {recipe.label} {list(recipe.shape)} · {weights_name}\n"
         f"image shards: {result.extracted} extracted, {result.transcoded} transcoded, {result.present} done before, "
         f"in {format_seconds(result.seconds)}"
     )
     if result.images:
         rate = result.images / result.seconds
         click.echo(
-            f"{result.images} images at {rate:.0f}/s with {result.executor}, extraction batch {result.batch}, "
+            f"executor: {result.executor_choice.describe()}\n"
+            f"{result.images} images at {rate:.0f}/s, extraction batch {result.batch}, "
             f"memory peak {format_bytes(result.peak_bytes)}"
         )
     echo_choice(result.choice)

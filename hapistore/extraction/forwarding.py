@@ -15,7 +15,7 @@ from hapistore_format import ShardRef
 from ..models import Prefix
 from ..stores import ObjectStore
 from .batching import BatchRunner
-from .executors import open_executor
+from .executors import choose_executor
 from .memory import default_budget
 from .pixels import decode_shards
 
@@ -26,7 +26,7 @@ class Forward:
     """One prefix on one executor, and the image shards it is to run over.
 
     Attributes:
-        description: executor and device, for people; provenance: the same for feature shards, with versions.
+        choice: the executor, and why it is this one; provenance: the same for feature shards, with versions.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Forward:
         shards: Sequence[ShardRef],
         *,
         executor: str,
+        precision: str,
         device: str | None,
         memory_bytes: int | None,
         max_batch: int,
@@ -44,13 +45,20 @@ class Forward:
         self._store, self._shards, self._preprocess = store, shards, prefix.preprocess
         self._threads = decode_threads
         sample = np.stack(list(islice(self._pixels(shards[:1]), _SAMPLE_IMAGES)))
-        self._executor = open_executor(prefix, executor, sample=sample, device=device)
+        self.choice = choose_executor(
+            prefix,
+            executor,
+            sample=sample,
+            device=device,
+            precision=precision,
+            images=sum(shard.rows for shard in shards),
+        )
+        self._executor = self.choice.executor
         # Touched now and reused for every shard, so that its memory is part of what stands still.
         self._features = np.zeros((max(shard.rows for shard in shards), *prefix.feature_shape), np.float32)
         self._features.fill(0)
         self._runner = BatchRunner(self._executor, budget_bytes=memory_bytes or default_budget(), max_batch=max_batch)
-        self.description = f"{self._executor.name} on {self._executor.device}"
-        self.provenance = {"executor": self._executor.name, "device": self._executor.device, **_versions()}
+        self.provenance = {**self.choice.provenance, **_versions()}
 
     @property
     def batch(self) -> int:
@@ -84,7 +92,7 @@ class Forward:
 def _versions() -> dict[str, Any]:
     """Versions of what had a hand in the values."""
     found = {}
-    for name in ("hapistore", "torch", "openvino", "pillow"):
+    for name in ("hapistore", "torch", "openvino", "onnxruntime", "pillow"):
         try:
             found[name] = installed_version(name)
         except PackageNotFoundError:
