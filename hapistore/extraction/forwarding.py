@@ -15,9 +15,10 @@ from hapistore_format import ShardRef
 from ..models import Prefix
 from ..stores import ObjectStore
 from .batching import BatchRunner
-from .executors import open_executor
+from .executors import Executor, open_executor
 from .memory import default_budget
 from .pixels import decode_shards
+from .trace import Trace
 
 _SAMPLE_IMAGES = 4
 
@@ -40,17 +41,16 @@ class Forward:
         memory_bytes: int | None,
         max_batch: int,
         decode_threads: int,
+        trace: Trace,
     ) -> None:
-        self._store, self._shards, self._preprocess = store, shards, prefix.preprocess
-        self._threads = decode_threads
+        self._store, self._preprocess = store, prefix.preprocess
+        self._threads, self._trace = decode_threads, trace
         sample = np.stack(list(islice(self._pixels(shards[:1]), _SAMPLE_IMAGES)))
-        self._executor = open_executor(prefix, executor, sample=sample, device=device)
-        # Touched now and reused for every shard, so that its memory is part of what stands still.
-        self._features = np.zeros((max(shard.rows for shard in shards), *prefix.feature_shape), np.float32)
-        self._features.fill(0)
+        self._executor = _Traced(open_executor(prefix, executor, sample=sample, device=device), trace)
         self._runner = BatchRunner(self._executor, budget_bytes=memory_bytes or default_budget(), max_batch=max_batch)
         self.description = f"{self._executor.name} on {self._executor.device}"
         self.provenance = {"executor": self._executor.name, "device": self._executor.device, **_versions()}
+        self._ahead = self._pixels(shards)
 
     @property
     def batch(self) -> int:
@@ -62,23 +62,40 @@ class Forward:
         """Highest memory use of any batch."""
         return self._runner.peak_bytes
 
-    def shards(self, on_rows: Callable[[int], None]) -> Iterator[np.ndarray]:
-        """Features of each shard in order: float32 [rows, *shape], overwritten by the next.
+    def next_shard(self, rows: int, out: np.ndarray, on_rows: Callable[[int], None]) -> None:
+        """Features of the next shard, in the shards' order.
 
         Args:
+            rows: of that shard.
+            out: float32 [at least rows, *shape], filled.
             on_rows: called with the rows of each extraction batch that is done.
         """
-        pixels = self._pixels(self._shards)
-        for shard in self._shards:
-            done = 0
-            for batch in self._runner.run(islice(pixels, shard.rows)):
-                self._features[done : done + len(batch)] = batch
-                done += len(batch)
-                on_rows(len(batch))
-            yield self._features[: shard.rows]
+        done = 0
+        for batch in self._runner.run(islice(self._ahead, rows)):
+            out[done : done + len(batch)] = batch
+            done += len(batch)
+            on_rows(len(batch))
 
     def _pixels(self, shards: Sequence[ShardRef]) -> Iterator[np.ndarray]:
-        return decode_shards(self._store, shards, self._preprocess, threads=self._threads)
+        return decode_shards(self._store, shards, self._preprocess, threads=self._threads, trace=self._trace)
+
+
+class _Traced:
+    """An executor whose runs are spans of a trace."""
+
+    def __init__(self, inner: Executor, trace: Trace) -> None:
+        self._inner, self._trace = inner, trace
+        self.name, self.device = inner.name, inner.device
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        with self._trace.span("forward", images=len(pixels)):
+            return self._inner.run(pixels)
+
+    def peak_bytes(self) -> int:
+        return self._inner.peak_bytes()
+
+    def idle_bytes(self) -> int:
+        return self._inner.idle_bytes()
 
 
 def _versions() -> dict[str, Any]:
