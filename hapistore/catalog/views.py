@@ -12,7 +12,7 @@ from .datasets import resolve_version
 from .inventory import FeatureSummary, dataset_features
 from .marker import require_store
 from .names import features_name
-from .recipes import find_recipe
+from .recipes import find_recipe, label_apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class View:
         return [features_name(self.recipe.digest, self.codec, shard.images) for shard in self.version.shards]
 
     def __str__(self) -> str:
-        return f"{self.version.label} · {self.recipe.architecture}:{self.recipe.cut} · {self.codec}"
+        return f"{self.version.label} · {self.recipe.label} · {self.codec}"
 
 
 def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, codec: str | None = None) -> View:
@@ -47,8 +47,8 @@ def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, co
 
     Args:
         dataset: ``pets`` for the newest version, ``pets@7`` for one.
-        recipe: beginning of a recipe digest, or an architecture (``efficientnet_lite0``), or
-            ``architecture:cut``. May be left out where the version has features of one recipe only.
+        recipe: beginning of a recipe digest, or an architecture (``efficientnet_lite0``), ``architecture:cut`` or
+            ``architecture:cut:bf16``. May be left out where the version has features of one recipe only.
         codec: spec string. May be left out where there is one only.
 
     Raises:
@@ -66,10 +66,11 @@ def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, co
     ]  # fmt: skip
     summary = _only(fitting, version, recipe, codec)
     if not summary.complete:
+        precision = "" if summary.recipe.precision == "f32" else f" --precision {summary.recipe.precision}"
         raise MissingFeatures(
             f"{len(version.shards) - summary.shards} of the {len(version.shards)} image shards of {version.label} "
             f"have no {summary.codec} features yet; finish with `hapistore extract {version.label} "
-            f"--backbone {summary.recipe.architecture} --cut {summary.recipe.cut} --codec {summary.codec}`"
+            f"--backbone {summary.recipe.architecture} --cut {summary.recipe.cut}{precision} --codec {summary.codec}`"
         )
     return View(store=store, version=version, recipe=summary.recipe, codec=summary.codec)
 
@@ -85,5 +86,8 @@ def _only(
             f"{version.label} has no features{of}; make them with "
             f"`hapistore extract {version.dataset} --backbone efficientnet_lite0`"
         )
-    listed = ", ".join(f"{s.recipe.architecture}:{s.recipe.cut} ({s.recipe.digest[:12]}) in {s.codec}" for s in fitting)
+    labels = label_apart([s.recipe for s in fitting])
+    listed = ", ".join(
+        f"{label} ({s.recipe.digest[:12]}) in {s.codec}" for s, label in zip(fitting, labels, strict=True)
+    )
     raise UsageError(f"{version.label} has features of several kinds: {listed}; say recipe= and codec=")

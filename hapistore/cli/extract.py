@@ -45,10 +45,17 @@ from .progress import ShowProgress
 @click.option("--max-batch", type=click.IntRange(1), default=256, show_default=True, help="Largest extraction batch.")
 @click.option(
     "--executor",
-    type=click.Choice(["auto", "torch", "openvino"]),
+    type=click.Choice(["auto", "torch", "inductor", "onnx", "openvino"]),
     default="auto",
     show_default=True,
-    help="What runs the network; auto takes the fastest that agrees with torch.",
+    help="What runs the network; auto measures for some seconds and takes the fastest that agrees with torch.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["f32", "bf16"]),
+    default="f32",
+    show_default=True,
+    help="Arithmetic of the network. Part of the recipe: features in bf16 are others, often made twice as fast.",
 )
 @click.option(
     "--decoder",
@@ -74,6 +81,7 @@ def command(
     max_batch: int,
     executor: str,
     decoder: str | None,
+    precision: str,
     device: str | None,
     trace: Path | None,
     threads: int | None,
@@ -88,6 +96,7 @@ def command(
     \b
     Examples:
       hapistore extract pets --backbone efficientnet_lite0
+      hapistore extract pets --backbone efficientnet_lite0 --precision bf16
       hapistore extract pets --backbone efficientnet_lite0 --codec auto --max-error 0.01
       hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB
     """
@@ -102,7 +111,13 @@ def command(
     if trace:
         check_free(trace, replace=True)
     options = ExtractOptions(
-        memory_bytes=memory, max_batch=max_batch, executor=executor, device=device, trace=trace, **chosen
+        memory_bytes=memory,
+        max_batch=max_batch,
+        precision=precision,
+        executor=executor,
+        device=device,
+        trace=trace,
+        **chosen,
     )
     prefix = load_backbone(backbone, weights=weights).prefix(cut, decoder=decoder)
     with ShowProgress(f"extract {dataset}", "images") as progress:
@@ -127,7 +142,9 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
         "shards_transcoded": result.transcoded,
         "shards_present": result.present,
         "bytes_per_image": sizes,
+        "precision": result.recipe.precision,
         "executor": result.executor,
+        "executor_choice": result.executor_choice.to_json() if result.executor_choice else None,
         "batch": result.batch,
         "peak_bytes": result.peak_bytes,
         "seconds": result.seconds,
@@ -139,14 +156,15 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
 def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:
     recipe = result.recipe
     click.echo(
-        f"{result.version.label} · {recipe.architecture}:{recipe.cut} {list(recipe.shape)} · {weights_name}\n"
+        f"{result.version.label} · {recipe.label} {list(recipe.shape)} · {weights_name}\n"
         f"image shards: {result.extracted} extracted, {result.transcoded} transcoded, {result.present} done before, "
         f"in {format_seconds(result.seconds)}"
     )
     if result.images:
         rate = result.images / result.seconds
         click.echo(
-            f"{result.images} images at {rate:.0f}/s with {result.executor}, extraction batch {result.batch}, "
+            f"executor: {result.executor_choice.describe()}\n"
+            f"{result.images} images at {rate:.0f}/s, extraction batch {result.batch}, "
             f"memory peak {format_bytes(result.peak_bytes)}"
         )
         click.echo(", ".join(f"{stage} {format_seconds(took)}" for stage, took in result.stage_seconds.items()))

@@ -68,8 +68,10 @@ def _inspect(store: ObjectStore, version: DatasetVersion) -> dict[str, Any]:
         "features": [
             {
                 "recipe": s.recipe.digest,
+                "name": s.recipe.label,
                 "architecture": s.recipe.architecture,
                 "cut": s.recipe.cut,
+                "precision": s.recipe.precision,
                 "weights": s.recipe.notes.get("weights", ""),
                 "codec": s.codec,
                 "shape": list(s.recipe.shape),
@@ -97,7 +99,7 @@ def _print(found: dict[str, Any]) -> None:
     for feature in found["features"]:
         done = "" if feature["complete"] else ", not finished"
         click.echo(
-            f"features  {feature['architecture']}:{feature['cut']} {feature['shape']} {feature['codec']}, "
+            f"features  {feature['name']} {feature['shape']} {feature['codec']}, "
             f"{feature['bytes_per_image']:.0f} B an image, recipe {feature['recipe'][:12]}, {feature['weights']}{done}"
         )
     for image in found["quarantined"][:_SHOWN]:

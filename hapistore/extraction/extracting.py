@@ -20,6 +20,7 @@ from ..catalog.recipes import keep_registered
 from ..errors import UsageError
 from ..models import Prefix
 from ..stores import ObjectStore
+from .executors import ExecutorChoice
 from .forwarding import Forward
 from .recipes import recipe_of
 from .storing import FeatureStoring
@@ -30,18 +31,20 @@ DEFAULT_CODEC = "u8c+zstd"
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractOptions:
-    """How to extract. None of it decides a feature's value beyond the precision's tolerance.
+    """How to extract. Only the precision decides what features are; the rest, how they are made.
 
     Attributes:
         memory_bytes: what the process (on a GPU: the device) may occupy at its peak; default 80 % of what is free.
         max_batch: largest extraction batch.
-        executor: ``auto``, ``torch`` or ``openvino``; device: a torch device.
+        precision: ``f32`` or ``bf16``, part of the recipe.
+        executor: ``auto``, ``torch``, ``inductor``, ``onnx`` or ``openvino``; device: a torch device.
         decode_threads: how many images are decoded at once.
         trace: a file for a trace viewer, to be written at the end: what every thread did when.
     """
 
     memory_bytes: int | None = None
     max_batch: int = 256
+    precision: str = "f32"
     executor: str = "auto"
     device: str | None = None
     decode_threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
@@ -61,7 +64,8 @@ class ExtractResult:
         images: rows run through the network.
         batch: extraction batch it settled on; peak_bytes: highest memory use.
         stage_seconds: what each stage took, all threads together.
-        choice: how ``auto`` chose; None where it was not asked for.
+        executor_choice: what ran the network, and why; None where nothing had to run. executor: its name for people.
+        choice: how the codec ``auto`` chose; None where it was not asked for.
     """
 
     version: DatasetVersion
@@ -77,6 +81,7 @@ class ExtractResult:
     seconds: float
     stage_seconds: dict[str, float]
     choice: CodecChoice | None = None
+    executor_choice: ExecutorChoice | None = None
 
 
 def extract(
@@ -114,7 +119,7 @@ def extract(
     bound = check_max_error(codecs, max_error)
     require_store(store)
     version = resolve_version(store, dataset)
-    recipe, weights = recipe_of(prefix)
+    recipe, weights = recipe_of(prefix, precision=options.precision)
     register_recipe(store, recipe, weights)
     run = _Run(store, recipe, prefix, options, _Progress(version.rows, on_progress))
     choice = run.choose(version, codecs, bound) if AUTO in codecs and version.shards else None
@@ -132,12 +137,13 @@ def extract(
         transcoded=run.transcoded,
         present=len(tasks) - len(run.extracted) - run.transcoded,
         images=sum(run.extracted.values()),
-        executor=run.executor,
+        executor=run.executor.label if run.executor else "",
         batch=run.batch,
         peak_bytes=run.peak_bytes,
         seconds=time.perf_counter() - started,
         stage_seconds=run.trace.seconds(),
         choice=choice,
+        executor_choice=run.executor,
     )
 
 
@@ -166,7 +172,8 @@ class _Run:
         self.trace = Trace(keep=options.trace is not None)
         self.extracted: dict[str, int] = {}
         self.transcoded = 0
-        self.executor, self.batch, self.peak_bytes = "", 0, 0
+        self.executor: ExecutorChoice | None = None
+        self.batch, self.peak_bytes = 0, 0
 
     def choose(self, version: DatasetVersion, codecs: Sequence[str], max_error: float) -> CodecChoice:
         """What ``auto`` stands for: what an earlier run chose, or what measuring the first image shard gives."""
@@ -218,13 +225,14 @@ class _Run:
             self._prefix,
             [task.shard for task in tasks],
             executor=self._options.executor,
+            precision=self._options.precision,
             device=self._options.device,
             memory_bytes=self._options.memory_bytes,
             max_batch=self._options.max_batch,
             decode_threads=self._options.decode_threads,
             trace=self.trace,
         )
-        self.executor = forward.description
+        self.executor = forward.choice
         for task in tasks:
             room = storing.room()
             forward.next_shard(task.shard.rows, room, self._progress.add)

@@ -15,7 +15,7 @@ from hapistore_format import ShardRef
 from ..models import Prefix
 from ..stores import ObjectStore
 from .batching import BatchRunner
-from .executors import Executor, open_executor
+from .executors import Executor, choose_executor
 from .memory import default_budget
 from .pixels import decode_shards
 from .trace import Trace
@@ -27,7 +27,7 @@ class Forward:
     """One prefix on one executor, and the image shards it is to run over.
 
     Attributes:
-        description: executor and device, for people; provenance: the same for feature shards, with versions.
+        choice: the executor, and why it is this one; provenance: the same for feature shards, with versions.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Forward:
         shards: Sequence[ShardRef],
         *,
         executor: str,
+        precision: str,
         device: str | None,
         memory_bytes: int | None,
         max_batch: int,
@@ -46,10 +47,17 @@ class Forward:
         self._store, self._preprocess = store, prefix.preprocess
         self._threads, self._trace = decode_threads, trace
         sample = np.stack(list(islice(self._pixels(shards[:1]), _SAMPLE_IMAGES)))
-        self._executor = _Traced(open_executor(prefix, executor, sample=sample, device=device), trace)
+        self.choice = choose_executor(
+            prefix,
+            executor,
+            sample=sample,
+            device=device,
+            precision=precision,
+            images=sum(shard.rows for shard in shards),
+        )
+        self._executor = _Traced(self.choice.executor, trace)
         self._runner = BatchRunner(self._executor, budget_bytes=memory_bytes or default_budget(), max_batch=max_batch)
-        self.description = f"{self._executor.name} on {self._executor.device}"
-        self.provenance = {"executor": self._executor.name, "device": self._executor.device, **_versions()}
+        self.provenance = {**self.choice.provenance, **_versions()}
         self._ahead = self._pixels(shards)
 
     @property
@@ -97,11 +105,14 @@ class _Traced:
     def idle_bytes(self) -> int:
         return self._inner.idle_bytes()
 
+    def close(self) -> None:
+        self._inner.close()
+
 
 def _versions() -> dict[str, Any]:
     """Versions of what had a hand in the values."""
     found = {}
-    for name in ("hapistore", "torch", "openvino", "pillow"):
+    for name in ("hapistore", "torch", "openvino", "onnxruntime", "pillow"):
         try:
             found[name] = installed_version(name)
         except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""PyTorch as it is: the reference, on any device it knows."""
+"""PyTorch as it is: in float32 the reference, on any device it knows."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ from .protocol import is_out_of_memory
 
 
 class EagerExecutor:
-    """Eager PyTorch in float32 (TensorFloat-32 off: it has 10 bits of mantissa)."""
+    """Eager PyTorch in float32 (TensorFloat-32 off: it has 10 bits of mantissa), or in bfloat16 by autocast.
 
-    name = "torch"
+    Autocast leaves normalisation layers and the prefix's own first and last steps in float32, whatever the network.
+    """
 
-    def __init__(self, prefix: Prefix, device: str = "cpu") -> None:
+    name, variant = "torch", ""
+
+    def __init__(self, prefix: Prefix, device: str = "cpu", precision: str = "f32") -> None:
         self._device = torch.device(device)
         self.device = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else str(self._device)
-        self._module = prefix.module.to(self._device)
+        self.precision = precision
+        self._module: torch.nn.Module | None = prefix.module.to(self._device)
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
+        assert self._module is not None, "it was closed"
         memory.reset_peak()
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
+        reduced = torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16")
         try:
-            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False), reduced:
                 batch = torch.from_numpy(pixels).to(self._device)
                 return np.ascontiguousarray(self._module(batch).float().cpu().numpy())
         except (RuntimeError, MemoryError) as error:
@@ -45,3 +51,6 @@ class EagerExecutor:
         if self._device.type == "cuda":
             return torch.cuda.memory_allocated(self._device)
         return memory.resident_bytes()
+
+    def close(self) -> None:
+        self._module = None  # the prefix keeps it

@@ -8,23 +8,29 @@ import numpy as np
 
 
 class Executor(Protocol):
-    """Runs one prefix on one device. Called from one thread at a time.
+    """Runs one prefix on one device in one precision. Called from one thread at a time, not always the same.
+
+    ``hapistore.testing.executor_contract`` holds what is said here.
 
     Attributes:
-        name: ``torch`` or ``openvino``; ``device``: where it runs, for people.
+        name: of the program that computes, e.g. ``torch``; device: where it runs, for people.
+        precision: of the recipe it may be used for; features are within what `hapistore_format` states for it.
+        variant: what else tells it from others of its name, e.g. ``2 streams``; "" where there is nothing.
     """
 
     name: str
     device: str
+    precision: str
+    variant: str
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
-        """Features of one extraction batch.
+        """Features of one extraction batch; a row's do not depend on which others it comes with.
 
         Args:
-            pixels: uint8 [n, height, width, 3].
+            pixels: uint8 [n, height, width, 3], C-contiguous, any n of 1 or more. Read until it returns.
 
         Returns:
-            float32 [n, *shape].
+            float32 [n, *shape], the caller's own: no later run changes it.
 
         Raises:
             OutOfMemory: the batch did not fit; a smaller one may.
@@ -36,8 +42,14 @@ class Executor(Protocol):
     def idle_bytes(self) -> int:
         """Memory use between runs."""
 
+    def close(self) -> None:
+        """Give back what it holds; no run may follow. Twice is as good as once."""
 
-OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "alloc failed")
+
+OUT_OF_MEMORY_TEXTS = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "bad allocation", "alloc failed",
+    "failed to allocate",
+)  # fmt: skip
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,0 +1,155 @@
+"""What measuring executors found, kept for the next extraction on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...appearing import appearing
+from ...models import Prefix
+from .agreement import Agreement
+from .candidates import cores
+from .user_cache import user_cache_folder
+
+_FORMAT = 1
+_LARGEST_BYTES = 64 << 10
+_KEPT_CHECKS = 32
+_PACKAGES = ("hapistore", "torch", "openvino", "onnxruntime", "onnx", "onnxscript", "numpy")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class KnownChoice:
+    """One file of the cache.
+
+    Attributes:
+        label: of the fastest candidate; rates: images per second by candidate; passed_over: why others were not run.
+        checks: what the check against eager found, by weights.
+    """
+
+    label: str
+    rates: dict[str, float]
+    passed_over: dict[str, str] = field(default_factory=dict)
+    checks: dict[str, Agreement] = field(default_factory=dict)
+
+
+class ChoiceCache:
+    """The file for one prefix in one precision, among these candidates, on this machine with what is installed.
+
+    Weights are not part of what it is found by, since they decide no rate; checks are kept for each.
+    """
+
+    def __init__(self, prefix: Prefix, precision: str, candidates: Sequence[str]) -> None:
+        self._key = {
+            "architecture": prefix.architecture,
+            "cut": prefix.cut,
+            "program": prefix.program,
+            "pixels": list(prefix.preprocess.pixel_shape),
+            "shape": list(prefix.feature_shape),
+            "precision": precision,
+            "device": "cpu",
+            "cpu": _cpu_name(),
+            "cores": cores(),
+            "threads": torch.get_num_threads(),
+            "candidates": list(candidates),
+            "versions": _versions(),
+        }
+        digest = hashlib.sha256(json.dumps(self._key, sort_keys=True).encode()).hexdigest()
+        folder = user_cache_folder("executors")
+        self.path = folder / f"{digest[:32]}.json" if folder else None
+
+    def load(self) -> KnownChoice | None:
+        """What is known; None where nothing is, or, with a line in the log, where the file is damaged."""
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            return self._parse(_read(self.path))
+        # Anything may stand in a file that something else has written.
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            _log.warning("%s is damaged and is measured again: %s: %s", self.path, type(error).__name__, error)
+            return None
+
+    def save(self, choice: KnownChoice) -> None:
+        """Write the file, whole or not at all. That it cannot be written is told to the log only."""
+        if self.path is None:
+            return
+        checks = dict(list(choice.checks.items())[-_KEPT_CHECKS:])
+        value = {
+            "format": _FORMAT,
+            "key": self._key,
+            "choice": choice.label,
+            "images_per_second": {label: round(rate, 1) for label, rate in choice.rates.items()},
+            "passed_over": choice.passed_over,
+            "checks": {weights: vars(agreement) for weights, agreement in checks.items()},
+        }
+        try:
+            with appearing(self.path, replace=True) as temporary:
+                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with open(descriptor, "w") as file:
+                    json.dump(value, file, indent=1)
+        except OSError as error:
+            _log.warning("%s cannot be written: %s; the next extraction measures again", self.path, error)
+
+    def _parse(self, value: Any) -> KnownChoice:
+        if value["format"] != _FORMAT or value["key"] != self._key:
+            raise ValueError("it is of another format, or of something else")
+        rates = {str(label): float(rate) for label, rate in value["images_per_second"].items()}
+        label = value["choice"]
+        if label not in rates or label not in self._key["candidates"]:
+            raise ValueError(f"its choice {label!r:.40} is none of its candidates")
+        return KnownChoice(
+            label=label,
+            rates=rates,
+            passed_over={str(label): str(reason) for label, reason in value["passed_over"].items()},
+            checks={
+                str(weights): Agreement(of_largest=float(found["of_largest"]), cosine=float(found["cosine"]))
+                for weights, found in value["checks"].items()
+            },
+        )
+
+
+def weights_digest(prefix: Prefix) -> str:
+    """SHA-256 (hex) over a prefix's tensors, by name."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(prefix.weights().items()):
+        found.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        if tensor.numel():
+            found.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+    return found.hexdigest()
+
+
+def _read(path: Path) -> Any:
+    with open(path, "rb") as file:
+        data = file.read(_LARGEST_BYTES + 1)
+    if len(data) > _LARGEST_BYTES:
+        raise ValueError(f"it is larger than {_LARGEST_BYTES} bytes")
+    return json.loads(data)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = installed_version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
