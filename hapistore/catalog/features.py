@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,9 +72,18 @@ def list_tasks(
 
 
 def store_features(
-    store: ObjectStore, recipe: Recipe, task: FeatureTask, features: np.ndarray, provenance: dict[str, Any]
+    store: ObjectStore,
+    recipe: Recipe,
+    task: FeatureTask,
+    features: np.ndarray,
+    provenance: dict[str, Any],
+    *,
+    timed: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext(),
 ) -> None:
     """Encode and store one shard's features in every codec it lacks. Who stores first wins.
+
+    Args:
+        timed: is entered around the stages ``encode`` and ``store``.
 
     Raises:
         HapistoreError: a codec cannot store a value; the message names shard and row.
@@ -81,10 +91,13 @@ def store_features(
     for codec in task.missing:
         name = features_name(recipe.digest, codec, task.shard.images)
         try:
-            data = write_feature_shard(
-                features, codec=codec, recipe=recipe.digest, images=task.shard.images, provenance=provenance
-            )
+            with timed("encode"):
+                data = write_feature_shard(
+                    features, codec=codec, recipe=recipe.digest, images=task.shard.images, provenance=provenance
+                )
         except FormatError as error:
             raise HapistoreError(f"{name}: {error.detail} [{error.code}]") from error
-        if not ensure(store, name, data):
+        with timed("store"):
+            created = ensure(store, name, data)
+        if not created:
             _log.info("%s was stored by another worker meanwhile", name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from ..appearing import check_free
 from ..catalog import codec_sizes, require_store, resolve_version
 from ..catalog.codec_choice import check_max_error
+from ..images import DECODERS
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
 from .codecs import choice_json, codec_option, echo_choice, max_error_option, parse_codecs
@@ -54,7 +57,14 @@ from .progress import ShowProgress
     show_default=True,
     help="Arithmetic of the network. Part of the recipe: features in bf16 are others, often made twice as fast.",
 )
+@click.option(
+    "--decoder",
+    type=click.Choice(DECODERS),
+    help="pillow as networks are trained, or fast: JPEGs at the scale needed, OpenCV; features of another recipe.  "
+    "[default: pillow]",
+)
 @click.option("--device", metavar="DEVICE", help="A torch device such as cuda:0.  [default: cuda if there is one]")
+@click.option("--trace", type=click.Path(path_type=Path), help="Write what every thread did when, for a trace viewer.")
 @click.option("--threads", type=click.IntRange(1), help="Images decoded at once.  [default: cores, at most 8]")
 @store_option
 @json_option
@@ -70,8 +80,10 @@ def command(
     memory: int | None,
     max_batch: int,
     executor: str,
+    decoder: str | None,
     precision: str,
     device: str | None,
+    trace: Path | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -96,10 +108,18 @@ def command(
     from ..models import load_backbone
 
     chosen: dict[str, Any] = {"decode_threads": threads} if threads else {}
+    if trace:
+        check_free(trace, replace=True)
     options = ExtractOptions(
-        memory_bytes=memory, max_batch=max_batch, precision=precision, executor=executor, device=device, **chosen
+        memory_bytes=memory,
+        max_batch=max_batch,
+        precision=precision,
+        executor=executor,
+        device=device,
+        trace=trace,
+        **chosen,
     )
-    prefix = load_backbone(backbone, weights=weights).prefix(cut)
+    prefix = load_backbone(backbone, weights=weights).prefix(cut, decoder=decoder)
     with ShowProgress(f"extract {dataset}", "images") as progress:
         result = extract(
             store, dataset, prefix, codecs=specs, max_error=max_error, options=options, on_progress=progress
@@ -128,6 +148,7 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
         "batch": result.batch,
         "peak_bytes": result.peak_bytes,
         "seconds": result.seconds,
+        "stage_seconds": result.stage_seconds,
         **choice_json(result.choice),
     }
 
@@ -146,6 +167,7 @@ def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:
             f"{result.images} images at {rate:.0f}/s, extraction batch {result.batch}, "
             f"memory peak {format_bytes(result.peak_bytes)}"
         )
+        click.echo(", ".join(f"{stage} {format_seconds(took)}" for stage, took in result.stage_seconds.items()))
     echo_choice(result.choice)
     raw = result.version.size_bytes / result.version.rows
     for codec, size in sizes.items():

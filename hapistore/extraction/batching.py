@@ -12,6 +12,7 @@ from ..errors import HapistoreError, OutOfMemory
 from ..planning import BatchGrowth
 from ..units import format_bytes
 from .executors import Executor
+from .trace import Trace
 
 
 class BatchRunner:
@@ -19,11 +20,11 @@ class BatchRunner:
 
     Args:
         budget_bytes: what the executor's device (on a CPU: the process) may occupy at its peak.
-        max_batch: largest extraction batch.
+        max_batch: largest extraction batch. trace: takes a span for each batch.
     """
 
-    def __init__(self, executor: Executor, *, budget_bytes: int, max_batch: int) -> None:
-        self._executor = executor
+    def __init__(self, executor: Executor, *, budget_bytes: int, max_batch: int, trace: Trace | None = None) -> None:
+        self._executor, self._trace = executor, trace or Trace()
         self._growth = BatchGrowth(budget_bytes=budget_bytes, idle_bytes=executor.idle_bytes(), max_batch=max_batch)
         self.largest_batch = 0
         self.peak_bytes = 0
@@ -41,7 +42,8 @@ class BatchRunner:
         started = time.perf_counter()
         failure = ""
         try:
-            features = self._executor.run(pixels)
+            with self._trace.span("forward", images=len(pixels)):
+                features = self._executor.run(pixels)
         except OutOfMemory as error:
             failure = str(error)
         if failure:

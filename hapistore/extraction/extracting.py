@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from ..stores import ObjectStore
 from .executors import ExecutorChoice
 from .forwarding import Forward
 from .recipes import recipe_of
+from .storing import FeatureStoring
+from .trace import Trace
 
 DEFAULT_CODEC = "u8c+zstd"
 
@@ -36,6 +39,7 @@ class ExtractOptions:
         precision: ``f32`` or ``bf16``, part of the recipe.
         executor: ``auto``, ``torch``, ``inductor``, ``onnx`` or ``openvino``; device: a torch device.
         decode_threads: how many images are decoded at once.
+        trace: a file for a trace viewer, to be written at the end: what every thread did when.
     """
 
     memory_bytes: int | None = None
@@ -44,6 +48,7 @@ class ExtractOptions:
     executor: str = "auto"
     device: str | None = None
     decode_threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
+    trace: Path | None = None
 
     def __post_init__(self) -> None:
         if self.max_batch < 1 or self.decode_threads < 1:
@@ -58,6 +63,7 @@ class ExtractResult:
         extracted, transcoded, present: image shards run through the network, made from another codec, or done before.
         images: rows run through the network.
         batch: extraction batch it settled on; peak_bytes: highest memory use.
+        stage_seconds: what each stage took, all threads together.
         executor_choice: what ran the network, and why; None where nothing had to run. executor: its name for people.
         choice: how the codec ``auto`` chose; None where it was not asked for.
     """
@@ -73,6 +79,7 @@ class ExtractResult:
     batch: int
     peak_bytes: int
     seconds: float
+    stage_seconds: dict[str, float]
     choice: CodecChoice | None = None
     executor_choice: ExecutorChoice | None = None
 
@@ -120,6 +127,8 @@ def extract(
     tasks = list_tasks(store, version, recipe, codecs)
     run.all(tasks, choice.provenance if choice else {})
     keep_registered(store, recipe, weights)
+    if options.trace:
+        run.trace.write(options.trace)
     return ExtractResult(
         version=version,
         recipe=recipe,
@@ -132,6 +141,7 @@ def extract(
         batch=run.batch,
         peak_bytes=run.peak_bytes,
         seconds=time.perf_counter() - started,
+        stage_seconds=run.trace.seconds(),
         choice=choice,
         executor_choice=run.executor,
     )
@@ -159,6 +169,7 @@ class _Run:
     ) -> None:
         self._store, self._recipe, self._prefix = store, recipe, prefix
         self._options, self._progress = options, progress
+        self.trace = Trace(keep=options.trace is not None)
         self.extracted: dict[str, int] = {}
         self.transcoded = 0
         self.executor: ExecutorChoice | None = None
@@ -173,10 +184,12 @@ class _Run:
         (task,) = list_tasks(self._store, replace(version, shards=(first,)), self._recipe, codecs)
         if task.source:
             return choose_codec(task.read_source(self._store), max_error)
-        for features, made_by in self._forward([task]):
-            choice = choose_codec(features, max_error)
+        with self._storing([task]) as storing:
+            ((room, made_by),) = self._forward([task], storing)
+            choice = choose_codec(room[: first.rows], max_error)
             chosen = replace(task, missing=replace_auto(task.missing, choice))
-            store_features(self._store, self._recipe, chosen, features, {**made_by, **choice.provenance})
+            storing.store(chosen, room, {**made_by, **choice.provenance})
+            storing.finish()
         return choice
 
     def all(self, tasks: Sequence[FeatureTask], provenance: dict[str, Any]) -> None:
@@ -190,13 +203,23 @@ class _Run:
                 self.transcoded += 1
                 self._progress.add(task.shard.rows)
         to_run = [task for task in tasks if task.missing and not task.source]
-        for task, (features, made_by) in zip(to_run, self._forward(to_run), strict=True):
-            store_features(self._store, self._recipe, task, features, {**made_by, **provenance})
-
-    def _forward(self, tasks: Sequence[FeatureTask]) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        """Features of each task's images, overwritten by the next, and what they were made by."""
-        if not tasks:
+        if not to_run:
             return
+        with self._storing(to_run) as storing:
+            for task, (room, made_by) in zip(to_run, self._forward(to_run, storing), strict=True):
+                storing.store(task, room, {**made_by, **provenance})
+            storing.finish()
+
+    def _storing(self, tasks: Sequence[FeatureTask]) -> FeatureStoring:
+        most_rows = max(task.shard.rows for task in tasks)
+        return FeatureStoring(
+            self._store, self._recipe, most_rows=most_rows, shape=self._prefix.feature_shape, trace=self.trace
+        )
+
+    def _forward(
+        self, tasks: Sequence[FeatureTask], storing: FeatureStoring
+    ) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+        """Each task's images through the network: a room with their features, and what they were made by."""
         forward = Forward(
             self._store,
             self._prefix,
@@ -207,9 +230,12 @@ class _Run:
             memory_bytes=self._options.memory_bytes,
             max_batch=self._options.max_batch,
             decode_threads=self._options.decode_threads,
+            trace=self.trace,
         )
         self.executor = forward.choice
-        for task, features in zip(tasks, forward.shards(self._progress.add), strict=True):
-            yield features, forward.provenance
+        for task in tasks:
+            room = storing.room()
+            forward.next_shard(task.shard.rows, room, self._progress.add)
+            yield room, forward.provenance
             self.extracted[task.shard.images] = task.shard.rows
             self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)

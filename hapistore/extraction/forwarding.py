@@ -18,6 +18,7 @@ from .batching import BatchRunner
 from .executors import choose_executor
 from .memory import default_budget
 from .pixels import decode_shards
+from .trace import Trace
 
 _SAMPLE_IMAGES = 4
 
@@ -41,9 +42,10 @@ class Forward:
         memory_bytes: int | None,
         max_batch: int,
         decode_threads: int,
+        trace: Trace,
     ) -> None:
-        self._store, self._shards, self._preprocess = store, shards, prefix.preprocess
-        self._threads = decode_threads
+        self._store, self._preprocess = store, prefix.preprocess
+        self._threads, self._trace = decode_threads, trace
         sample = np.stack(list(islice(self._pixels(shards[:1]), _SAMPLE_IMAGES)))
         self.choice = choose_executor(
             prefix,
@@ -53,12 +55,11 @@ class Forward:
             precision=precision,
             images=sum(shard.rows for shard in shards),
         )
-        self._executor = self.choice.executor
-        # Touched now and reused for every shard, so that its memory is part of what stands still.
-        self._features = np.zeros((max(shard.rows for shard in shards), *prefix.feature_shape), np.float32)
-        self._features.fill(0)
-        self._runner = BatchRunner(self._executor, budget_bytes=memory_bytes or default_budget(), max_batch=max_batch)
+        self._runner = BatchRunner(
+            self.choice.executor, budget_bytes=memory_bytes or default_budget(), max_batch=max_batch, trace=trace
+        )
         self.provenance = {**self.choice.provenance, **_versions()}
+        self._ahead = self._pixels(shards)
 
     @property
     def batch(self) -> int:
@@ -70,23 +71,22 @@ class Forward:
         """Highest memory use of any batch."""
         return self._runner.peak_bytes
 
-    def shards(self, on_rows: Callable[[int], None]) -> Iterator[np.ndarray]:
-        """Features of each shard in order: float32 [rows, *shape], overwritten by the next.
+    def next_shard(self, rows: int, out: np.ndarray, on_rows: Callable[[int], None]) -> None:
+        """Features of the next shard, in the shards' order.
 
         Args:
+            rows: of that shard.
+            out: float32 [at least rows, *shape], filled.
             on_rows: called with the rows of each extraction batch that is done.
         """
-        pixels = self._pixels(self._shards)
-        for shard in self._shards:
-            done = 0
-            for batch in self._runner.run(islice(pixels, shard.rows)):
-                self._features[done : done + len(batch)] = batch
-                done += len(batch)
-                on_rows(len(batch))
-            yield self._features[: shard.rows]
+        done = 0
+        for batch in self._runner.run(islice(self._ahead, rows)):
+            out[done : done + len(batch)] = batch
+            done += len(batch)
+            on_rows(len(batch))
 
     def _pixels(self, shards: Sequence[ShardRef]) -> Iterator[np.ndarray]:
-        return decode_shards(self._store, shards, self._preprocess, threads=self._threads)
+        return decode_shards(self._store, shards, self._preprocess, threads=self._threads, trace=self._trace)
 
 
 def _versions() -> dict[str, Any]:

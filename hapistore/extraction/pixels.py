@@ -14,6 +14,7 @@ from ..errors import HapistoreError, ImageError
 from ..images import Preprocess
 from ..stores import ObjectStore
 from ..threads import map_ahead
+from .trace import Trace
 
 # Enough for the largest extraction batch while the one before it runs.
 _AHEAD_BYTES = 256 << 20
@@ -25,7 +26,7 @@ class _Row(NamedTuple):
 
 
 def decode_shards(
-    store: ObjectStore, shards: Sequence[ShardRef], preprocess: Preprocess, *, threads: int
+    store: ObjectStore, shards: Sequence[ShardRef], preprocess: Preprocess, *, threads: int, trace: Trace
 ) -> Iterator[np.ndarray]:
     """Pixels of every row of every shard, in order: uint8 [height, width, 3] each.
 
@@ -35,12 +36,14 @@ def decode_shards(
 
     def rows() -> Iterator[_Row]:
         for shard in shards:
-            reader = open_image_shard(store, shard)
+            with trace.span("fetch", shard=shard.images[:12]):
+                reader = open_image_shard(store, shard)
             yield from (_Row(reader, row) for row in range(len(reader)))
 
     def decode(item: _Row) -> np.ndarray:
         try:
-            return preprocess(item.shard.image(item.row))
+            with trace.span("decode"):
+                return preprocess(item.shard.image(item.row))
         except ImageError as error:
             raise HapistoreError(
                 f"{item.shard.where}, row {item.row}: {error.detail} [{error.reason}]; to leave such images out, "
