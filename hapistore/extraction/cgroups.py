@@ -58,7 +58,7 @@ def _mounts(proc: Path) -> Iterator[tuple[_Version, PurePosixPath, Path]]:
     """Version, the group that is mounted, and where, of each hierarchy that limits memory."""
     for line in _lines(proc / "mountinfo"):
         before, _, after = line.partition(" - ")
-        kind, _, options = (after.split() + ["", "", ""])[:3]
+        kind, _, options = [*after.split(), "", "", ""][:3]
         root, mounted_at = (_unescaped(field) for field in before.split()[3:5])
         if kind == "cgroup2":
             yield _V2, PurePosixPath(root), Path(mounted_at)

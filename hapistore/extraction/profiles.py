@@ -76,7 +76,7 @@ def load_profile(key: ProfileKey) -> ExtractionProfile | None:
 
 
 def save_profile(key: ProfileKey, profile: ExtractionProfile) -> None:
-    """Keep a profile; a whole file or none, whoever else writes it. Where nothing can be written it is logged and all goes on."""
+    """Keep a profile, as a whole file or none. Where it cannot be written that is logged, and nothing else happens."""
     value = {"key": key.to_json(), "model": profile.model.to_json(), "curve": profile.curve.to_json()}
     try:
         key.path.parent.mkdir(parents=True, exist_ok=True)

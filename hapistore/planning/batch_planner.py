@@ -49,8 +49,8 @@ class Decision:
     """What the worker is to do with a job.
 
     Attributes:
-        kind: ``start`` or ``resize`` to an extraction batch of ``batch``; ``pause`` until it is started again;
-        ``refuse``. reason: why it is refused: one line for the tenant.
+        kind: ``start`` or ``resize`` to an extraction batch of ``batch``, ``pause`` until started again, ``refuse``.
+        reason: why it is refused: one line for the tenant.
     """
 
     kind: Literal["start", "resize", "pause", "refuse"]
