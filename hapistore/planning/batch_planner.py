@@ -61,20 +61,21 @@ class Decision:
 
 @dataclass
 class _Held:
-    """A job at hand: batch 0 while it waits."""
+    """A job at hand: batch 0 while it waits; alone: it failed at its smallest batch beside others."""
 
     job: Job
     turn: float
     arrived: int
     batch: int = 0
     passed_over: int = 0
+    alone: bool = False
 
     def request(self, budget_bytes: int) -> ExtractionRequest:
         """Its memory as a line that is nowhere below the model's bound: the chord of what is convex."""
         job = self.job
         smallest, largest = job.model.upper_bytes(job.min_batch), job.model.upper_bytes(job.max_batch)
-        if smallest > budget_bytes >= smallest / job.model.raised:
-            # It ran out of memory beside others: the last resort is to run alone.
+        if self.alone or smallest > budget_bytes >= smallest / job.model.raised:
+            # It ran out of memory though its model had it fit: the last resort is the whole budget.
             smallest = largest = float(budget_bytes)
         image = (largest - smallest) / max(1, job.max_batch - job.min_batch)
         return ExtractionRequest(
@@ -149,11 +150,14 @@ class BatchPlanner:
     def out_of_memory(self, name: str, batch: int) -> list[Decision]:
         """An extraction batch did not fit, though its model had it so: at most half of it from now on.
 
-        At its smallest batch a job is set back to wait; if it ran alone, it is refused.
+        At its smallest batch a job is paused until it can have the budget for itself; if it had, it is refused.
         """
         held = self._get(name)
         job = held.job
-        if batch <= job.min_batch and self.running.keys() <= {name}:
+        if batch <= job.min_batch:
+            if self.running.keys() - {name}:
+                held.alone, held.batch = True, 0
+                return [Decision(kind="pause", name=name), *self._plan()]
             del self._held[name]
             reason = f"job {name} ran out of memory alone, at its smallest extraction batch of {batch}; cut earlier"
             return [Decision(kind="refuse", name=name, reason=reason), *self._plan()]

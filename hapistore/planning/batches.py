@@ -7,6 +7,7 @@ model and a curve from an earlier run the first batch is the best one already.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import isqrt
 
 from .memory_model import MemoryModel
@@ -19,8 +20,8 @@ _SECOND_PROBE = 8
 _LONGEST_JUMP = 16
 # The throughput curve is bumpy: only a climb of this much without a gain ends the search.
 _PATIENCE = 4
-# Neighbours in the search for the knee are at most this far apart, and it is no longer than so many sizes.
-_NEAR, _MOST_SIZES = 1.5, 12
+# Sizes that are tried are at most this far apart, beside the knee and elsewhere, and there are no more than so many.
+_NEAR, _FAR, _MOST_SIZES = 1.7, 4, 12
 # What is gained by a climb must be worth two runs: 5 % more images.
 _WORTHWHILE_CLIMB = 1.05
 # The rest of the process is not still: keep this share of the budget free.
@@ -103,13 +104,23 @@ class BatchSearch:
         if self.aim == "memory":
             self.batch, self.settled = min(top, largest), True
             return
-        knee = self._here.knee() or 1
-        below = max((size for size in self._runs if size < knee), default=knee)
-        between = isqrt(knee * below)
-        if knee > _NEAR * below and below < between < knee and len(self._runs) < _MOST_SIZES:
-            self.batch = between
+        gap = self._widest_gap()
+        if gap and len(self._runs) < _MOST_SIZES:
+            self.batch = isqrt(gap[0] * gap[1])
         else:
-            self.batch, self.settled = knee, True
+            self.batch, self.settled = self._here.knee() or 1, True
+
+    def _widest_gap(self) -> tuple[int, int] | None:
+        """Neighbouring sizes that are too far apart to know what is between them."""
+        knee = self._here.knee()
+        gaps = [
+            (above / below, below, above)
+            for below, above in pairwise(sorted(self._runs))
+            if isqrt(below * above) > below
+            and (above == knee or below >= min(knee or 1, _SECOND_PROBE))
+            and above > below * (_NEAR if knee in (below, above) else _FAR)
+        ]
+        return max(gaps)[1:] if gaps else None
 
     def _climbing(self) -> bool:
         """Whether a larger batch may still bring something: the last climb did, or was a short one."""
@@ -124,7 +135,7 @@ class BatchSearch:
         if self._over == 1:
             self.model = (self.model or MemoryModel(seen=())).observe(batch, peak_bytes - self.idle_bytes)
             self._bound(min(batch - 1, self.largest_fitting()))
-        elif self._over > _RUNS_TO_RECEDE:
+        elif self._over > 1 + _RUNS_TO_RECEDE:
             self._over = 1
             self._bound(min(batch, self.batch) // 2)
 

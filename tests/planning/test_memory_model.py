@@ -53,7 +53,7 @@ def test_a_first_run_that_pays_more_moves_the_line_nowhere(extra):
     batch=st.integers(1, 256),
 )
 def test_the_bound_holds_within_what_allocators_round(fixed, image, first, seed, batch):
-    """Peaks rounded up to 4 MiB, the first run dearer: the bound is above the truth up to 32 times the largest probe."""
+    """Peaks rounded up to 4 MiB, the first run dearer: above the truth up to 32 times the largest probe."""
     rounding = random.Random(seed)
     truth = line(fixed * MB, image * MB)
     probes = [(size, truth(size) + rounding.randrange(4 * MB)) for size in (1, 1, 8, 8)]
@@ -134,7 +134,8 @@ def test_json_gives_the_same_model(seen):
         {}, {"seen": [], "runs": 0, "raised": 1.0}, {"seen": [[0, 1, 1, 0]], "runs": 0, "raised": 1.0},
         {"seen": [[2, 1, 1, 0], [1, 1, 1, 0]], "runs": 0, "raised": 1.0},
         {"seen": [[1, 5, 1, 0]], "runs": 0, "raised": 1.0}, {"seen": [[1, -5, 1, 0]], "runs": 0, "raised": 1.0},
-        {"seen": [[1, 1, 1, 0]], "runs": 0, "raised": float("nan")}, {"seen": [[1, 1, 1, 0]], "runs": 99, "raised": 1.0},
+        {"seen": [[1, 1, 1, 0]], "runs": 0, "raised": float("nan")},
+        {"seen": [[1, 1, 1, 0]], "runs": 99, "raised": 1.0},
         {"seen": [[1, 1, True, 0]], "runs": 0, "raised": 1.0}, {"seen": 7, "runs": 0, "raised": 1.0},
         {"seen": [[1, 1 << 60, 1 << 61, 0]], "runs": 0, "raised": 1.0}, {"seen": [[1]], "runs": 0, "raised": 1.0},
     ],
