@@ -36,6 +36,8 @@ def _fill_distinct(sizes: list[int], limits: list[int], capacity: int) -> list[i
     total = sum(size * limit for size, limit in zip(sizes, limits, strict=True))
     if total <= capacity:
         return limits
+    if len(sizes) == 2:
+        return _fill_two(sizes, limits, capacity)
     unit = gcd(*sizes)
     sizes, capacity, total = [size // unit for size in sizes], capacity // unit, total // unit
     to_leave_out = total - capacity
@@ -54,6 +56,23 @@ def _fill_distinct(sizes: list[int], limits: list[int], capacity: int) -> list[i
         return _best_sum(sizes, limits, capacity)[0]
     left_out = _least_cover(sizes, limits, to_leave_out)
     return [limit - count for limit, count in zip(limits, left_out, strict=True)]
+
+
+def _fill_two(sizes: list[int], limits: list[int], capacity: int) -> list[int]:
+    """Every count of the one there is less of, and the most of the other beside it."""
+    few, many = sorted((0, 1), key=lambda place: limits[place])
+    best, counts = -1, [0, 0]
+    for count in range(limits[few], -1, -1):
+        left = capacity - count * sizes[few]
+        if left < 0:
+            continue
+        other = min(limits[many], left // sizes[many])
+        filled = capacity - left + other * sizes[many]
+        if filled > best:
+            best, counts[few], counts[many] = filled, count, other
+            if filled == capacity:
+                break
+    return counts
 
 
 def _best_sum(sizes: list[int], limits: list[int], capacity: int) -> tuple[list[int], int]:
