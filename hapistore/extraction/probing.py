@@ -1,4 +1,4 @@
-"""Measuring a prefix before it is admitted among others: two or three extraction batches, alone."""
+"""Measuring a prefix before it is admitted among others: extraction batches of few sizes, alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .executors import Executor
 from .profiles import ExtractionProfile
 
 # Each size twice: the first run pays for allocations. Far apart, since noise divides by the distance.
-PROBE_BATCHES = (1, 1, 8, 8)
+PROBE_BATCHES = (1, 1, 2, 2, 8, 8)
 
 
 def probe_executor(

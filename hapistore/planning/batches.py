@@ -1,4 +1,4 @@
-"""How large an extraction batch of one job may be: two probes, a jump to what fits, and back to the knee.
+"""How large an extraction batch of one job may be: three probes, a jump to what fits, and back to the knee.
 
 Every extraction batch is work that has to be done anyway, so each one is a measurement that costs nothing. With a
 model and a curve from an earlier run the first batch is the best one already.
@@ -15,7 +15,7 @@ from .throughput import ThroughputCurve
 
 # A size is judged by its best of so many runs: the first pays for allocations and compilation.
 _RUNS_TO_JUDGE = 2
-_SECOND_PROBE = 8
+_PROBES = (2, 8)
 # No further beyond the largest size seen, in one jump.
 _LONGEST_JUMP = 16
 # The throughput curve is bumpy: only a climb of this much without a gain ends the search.
@@ -24,8 +24,9 @@ _PATIENCE = 4
 _NEAR, _FAR, _MOST_SIZES = 1.7, 4, 12
 # What is gained by a climb must be worth two runs: 5 % more images.
 _WORTHWHILE_CLIMB = 1.05
-# The rest of the process is not still: keep this share of the budget free.
-_RESERVE = 0.03
+# The rest of the process is not still: keep this share of the budget free. And the same batch does not always take
+# the same: through eager PyTorch and glibc's heap, a second run was seen to take a quarter more than the first.
+_RESERVE, _SPREAD = 0.03, 0.1
 # Memory that a batch took stays with the allocator for a while after smaller ones follow.
 _RUNS_TO_RECEDE = 4
 
@@ -69,8 +70,10 @@ class BatchSearch:
         if self.model is None:
             return 1
         room = self.budget_bytes * (1 - _RESERVE) - self.idle_bytes
+        if self.model.largest == 1:  # one more image takes no more than the first
+            return 2 if self.max_batch > 1 and self.model.expected_bytes(2) <= room else 1
         most = min(self.max_batch, _LONGEST_JUMP * self.model.largest)
-        return max(1, self.model.largest_within(room, most))
+        return max(1, self.model.largest_within(room / (1 + _SPREAD), most))
 
     def observe(self, batch: int, peak_bytes: int, seconds: float) -> None:
         """Take note of a batch that ran, and decide the next size."""
@@ -99,7 +102,7 @@ class BatchSearch:
     def _advance(self) -> None:
         top, largest = self.largest_fitting(), max(self._runs)
         if self.batch == largest and top > largest * _WORTHWHILE_CLIMB and self._climbing():
-            self.batch = min(top, _SECOND_PROBE) if len(self._runs) == 1 and largest < _SECOND_PROBE else top
+            self.batch = min([top, *(size for size in _PROBES if size > largest)])
             return
         if self.aim == "memory":
             self.batch, self.settled = min(top, largest), True
@@ -117,7 +120,7 @@ class BatchSearch:
             (above / below, below, above)
             for below, above in pairwise(sorted(self._runs))
             if isqrt(below * above) > below
-            and (above == knee or below >= min(knee or 1, _SECOND_PROBE))
+            and (above == knee or below >= min(knee or 1, _PROBES[-1]))
             and above > below * (_NEAR if knee in (below, above) else _FAR)
         ]
         return max(gaps)[1:] if gaps else None
@@ -127,7 +130,7 @@ class BatchSearch:
         if len(self._runs) >= _MOST_SIZES:
             return False
         knee = self._here.knee() or 1
-        return self.aim == "memory" or len(self._runs) < 2 or max(self._runs) < _PATIENCE * knee
+        return self.aim == "memory" or max(self._runs) < _PROBES[-1] or max(self._runs) < _PATIENCE * knee
 
     def _exceeded(self, batch: int, peak_bytes: int) -> None:
         """Smaller at once; and again only if memory does not recede."""

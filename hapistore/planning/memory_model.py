@@ -25,8 +25,8 @@ from typing import Any
 
 # Allocators hand out arenas and huge pages: no peak is known more finely.
 _NOISE_BYTES = 4 << 20
-# A slope measured over small sizes may be too small by this much beyond them.
-_CURVATURE = 0.05
+# A slope measured over small sizes may be too small by this much beyond them: eager PyTorch's was.
+_CURVATURE = 0.15
 # Runs after which highest peaks begin to be forgotten.
 _WINDOW = 32
 _SIZES = 32
@@ -96,7 +96,7 @@ class MemoryModel:
 
     @cached_property
     def bytes_per_image(self) -> float:
-        """Slope of the line; of one size alone, its whole peak by its images, which is never too little."""
+        """Slope of the line; of one size alone, its whole peak by its images."""
         if len(self.seen) == 1:
             return self.seen[0].lowest / self.seen[0].batch
         slopes = [(b.lowest - a.lowest) / (b.batch - a.batch) for a, b in combinations(self.seen, 2)]
@@ -139,7 +139,8 @@ class MemoryModel:
         """Bytes that an image beyond the largest size seen may take over the slope."""
         span = self.seen[-1].batch - self.seen[0].batch
         if not span:
-            return 0.0  # the slope of one size is an upper bound already
+            # Its whole peak is in the slope already; but what a first image took may be in what counts as idle.
+            return self.bytes_per_image
         noise = max(_NOISE_BYTES, median(peaks.most - peaks.lowest for peaks in self.seen))
         return 2 * noise / span + _CURVATURE * self.bytes_per_image
 

@@ -102,7 +102,7 @@ def test_probing_measures_a_line():
     profile = probe_executor(_Line(), np.zeros((2, 2, 3), np.uint8), budget_bytes=1 << 40)
     assert profile.model.bytes_per_image == 6 << 20
     assert profile.model.fixed_bytes == 50 << 20
-    assert [batch for batch, _ in profile.curve.rates] == [1, 8]
+    assert [batch for batch, _ in profile.curve.rates] == [1, 2, 8]
 
 
 def test_probing_keeps_to_its_budget_and_refuses_what_never_fits():

@@ -71,11 +71,11 @@ def test_it_begins_with_one_image():
     assert search(Simulated(), 1 << 40).batch == 1
 
 
-def test_it_jumps_to_what_fits_after_two_probes():
+def test_it_jumps_to_what_fits_after_its_probes():
     executor = Simulated()
     sizes = executor.drive(search(executor, 1 << 40, aim="memory"))
-    assert sizes[:4] == [1, 1, 8, 8]
-    assert sizes[4] == 128  # 16 times what is known
+    assert sizes[:6] == [1, 1, 2, 2, 8, 8]
+    assert sizes[6] == 128  # 16 times what is known
     assert sizes[-1] == 256
 
 
@@ -221,7 +221,7 @@ def test_memory_that_does_not_recede_shrinks_it_again():
 
 def test_the_short_batch_at_the_end_of_a_shard_tells_nothing():
     plan = search(Simulated(), 1 << 40)
-    for size in (1, 1, 8, 8):
+    for size in (1, 1, 2, 2):
         plan.observe(size, 500 * MB, size / 100)
     before = vars(plan).copy()
     plan.observe(3, 1 << 39, 1000.0)

@@ -28,7 +28,7 @@ def test_two_probes_give_the_line():
 def test_one_probe_never_promises_too_much():
     model = MemoryModel.fit([(2, 60 * MB)])
     assert model.upper_bytes(2) == 60 * MB
-    assert model.upper_bytes(4) == 120 * MB  # whatever of the 60 stands still
+    assert model.upper_bytes(4) == 180 * MB  # whatever of the 60 stands still, and another image's in what is idle
 
 
 def test_no_probe_is_an_error():
@@ -62,7 +62,7 @@ def test_the_bound_holds_within_what_allocators_round(fixed, image, first, seed,
     assert model.upper_bytes(batch) >= truth(batch)
     # and not absurdly above it: the first run's, and what rounding hides from a slope over seven images
     hidden = 2 * max(4, first / 2) / 7
-    assert model.upper_bytes(batch) <= truth(batch) + (first + 30) * MB + batch * (hidden + 0.06 * image + 1.2) * MB
+    assert model.upper_bytes(batch) <= truth(batch) + (first + 30) * MB + batch * (hidden + 0.16 * image + 1.2) * MB
 
 
 runs = st.lists(st.tuples(st.integers(1, 300), st.integers(0, 1 << 36)), min_size=1, max_size=31)
