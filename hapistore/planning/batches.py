@@ -25,7 +25,7 @@ _NEAR, _FAR, _MOST_SIZES = 1.7, 4, 12
 # What is gained by a climb must be worth two runs: 5 % more images.
 _WORTHWHILE_CLIMB = 1.05
 # The rest of the process is not still: keep this share of the budget free. And the same batch does not always take
-# the same: through eager PyTorch and glibc's heap, a second run was seen to take a quarter more than the first.
+# the same: of what is not idle, so much is kept back.
 _RESERVE, _SPREAD = 0.03, 0.1
 # Memory that a batch took stays with the allocator for a while after smaller ones follow.
 _RUNS_TO_RECEDE = 4
