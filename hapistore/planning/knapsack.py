@@ -59,12 +59,14 @@ def _fill_distinct(sizes: list[int], limits: list[int], capacity: int) -> list[i
 
 
 def _fill_two(sizes: list[int], limits: list[int], capacity: int) -> list[int]:
-    """Every count of the one there is less of, and the most of the other beside it."""
+    """Every count of the one there is less of, an even share first, and the most of the other beside it."""
     few, many = sorted((0, 1), key=lambda place: limits[place])
+    even = limits[few] * capacity // (sizes[0] * limits[0] + sizes[1] * limits[1])
     best, counts = -1, [0, 0]
-    for count in range(limits[few], -1, -1):
+    for step in range(2 * limits[few] + 2):
+        count = even + (-(step // 2) if step % 2 else step // 2)
         left = capacity - count * sizes[few]
-        if left < 0:
+        if not 0 <= count <= limits[few] or left < 0:
             continue
         other = min(limits[many], left // sizes[many])
         filled = capacity - left + other * sizes[many]
