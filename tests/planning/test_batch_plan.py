@@ -102,6 +102,23 @@ def test_filling_is_exact(pieces, capacity):
     assert sum(size * count for size, count in zip(sizes, counts, strict=True)) == best
 
 
+@settings(max_examples=150)
+@given(
+    st.lists(st.tuples(st.integers(100, 400), st.integers(0, 20)), min_size=3, max_size=4),
+    st.integers(0, 15_000),
+)
+def test_filling_is_exact_where_the_end_alone_does_not_decide(pieces, capacity):
+    """Few sizes, many pieces: the last few pieces seldom fill the capacity to the last unit."""
+    sums = {0}
+    for size, limit in pieces:
+        sums = {
+            total + count * size for total in sums for count in range(limit + 1) if total + count * size <= capacity
+        }
+    counts = fill(*map(list, zip(*pieces, strict=True)), capacity)
+    assert all(0 <= count <= limit for count, (_, limit) in zip(counts, pieces, strict=True))
+    assert sum(size * count for (size, _), count in zip(pieces, counts, strict=True)) == max(sums)
+
+
 @pytest.mark.parametrize(
     ("sizes", "limits", "capacity", "best"),
     [
