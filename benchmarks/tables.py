@@ -191,6 +191,18 @@ def ingest_table() -> str:
     return "\n".join(lines)
 
 
+def plan_table() -> str:
+    """Processor time of planning, by requests and networks among them."""
+    result = read_result("plan")
+    lines = ["| | median, ms | p99, ms | highest, ms |", "|---|---|---|---|"]
+    for name, found in result["plan_ms"].items():
+        count = int(name.split()[0])
+        if count in (8, 32, 64):
+            lines.append(f"| {name} | {found['median']:.2f} | {found['p99']:.2f} | {found['high']:.2f} |")
+    where = result["environment"]
+    return "\n".join([*lines, "", f"Processor time of one thread of an {where['cpu']}."])
+
+
 def _beaten_by(figures: dict[str, Any], others: dict[str, dict[str, Any]]) -> list[str]:
     """Which others are smaller and faster to decode, at no larger an error."""
     return [
@@ -211,6 +223,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "forward": forward_table,
     "stores": stores_table,
     "ingest": ingest_table,
+    "plan": plan_table,
 }
 
 

@@ -73,10 +73,10 @@ class TestMeasuring:
     def test_other_weights_are_checked_and_not_measured(self, cache, resnet, make_resnet, sample):
         choose(resnet, sample, "openvino", images=MANY)
         (file,) = cache.iterdir()
-        assert len(json.loads(file.read_bytes())["checks"]) == 1
+        assert len(json.loads(file.read_bytes())["value"]["checks"]) == 1
         other = choose(make_resnet(1), sample, "openvino", images=MANY)
         assert other.how == "cached" and other.agreement is not None
-        assert len(json.loads(file.read_bytes())["checks"]) == 2
+        assert len(json.loads(file.read_bytes())["value"]["checks"]) == 2
 
     def test_a_damaged_file_is_written_anew(self, cache, resnet, sample):
         choose(resnet, sample, "openvino", images=MANY)

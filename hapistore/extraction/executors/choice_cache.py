@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,14 +14,12 @@ from typing import Any
 
 import torch
 
-from ...appearing import appearing
 from ...models import Prefix
+from ..user_cache import CacheFile
 from .agreement import Agreement
 from .candidates import cores
-from .user_cache import user_cache_folder
 
 _FORMAT = 1
-_LARGEST_BYTES = 64 << 10
 _KEPT_CHECKS = 32
 _PACKAGES = ("hapistore", "torch", "openvino", "onnxruntime", "onnx", "onnxscript", "numpy")
 _log = logging.getLogger(__name__)
@@ -52,7 +48,8 @@ class ChoiceCache:
 
     def __init__(self, prefix: Prefix, precision: str, candidates: Sequence[str]) -> None:
         self._labels = tuple(candidates)
-        self._key: dict[str, Any] = {
+        key: dict[str, Any] = {
+            "format": _FORMAT,
             "architecture": prefix.architecture,
             "cut": prefix.cut,
             "program": prefix.program,
@@ -66,45 +63,36 @@ class ChoiceCache:
             "candidates": list(candidates),
             "versions": _versions(),
         }
-        digest = hashlib.sha256(json.dumps(self._key, sort_keys=True).encode()).hexdigest()
-        folder = user_cache_folder("executors")
-        self.path = folder / f"{digest[:32]}.json" if folder else None
+        self._file = CacheFile("executors", key)
+
+    @property
+    def path(self) -> Path | None:
+        """Where it is kept; None where there can be no cache."""
+        return self._file.path
 
     def load(self) -> KnownChoice | None:
         """What is known; None where nothing is, or, with a line in the log, where the file is damaged."""
-        if self.path is None or not self.path.exists():
-            return None
         try:
-            return self._parse(_read(self.path))
+            found = self._file.read()
+            return None if found is None else self._parse(found)
         # Anything may stand in a file that something else has written.
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             _log.warning("%s is damaged and is measured again: %s: %s", self.path, type(error).__name__, error)
             return None
 
     def save(self, choice: KnownChoice) -> None:
-        """Write the file, whole or not at all. That it cannot be written is told to the log only."""
-        if self.path is None:
-            return
+        """Keep a choice."""
         checks = dict(list(choice.checks.items())[-_KEPT_CHECKS:])
-        value = {
-            "format": _FORMAT,
-            "key": self._key,
-            "choice": choice.label,
-            "images_per_second": {label: round(rate, 1) for label, rate in choice.rates.items()},
-            "passed_over": choice.passed_over,
-            "checks": {weights: vars(agreement) for weights, agreement in checks.items()},
-        }
-        try:
-            with appearing(self.path, replace=True) as temporary:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with open(descriptor, "w") as file:
-                    json.dump(value, file, indent=1)
-        except OSError as error:
-            _log.warning("%s cannot be written: %s; the next extraction measures again", self.path, error)
+        self._file.write(
+            {
+                "choice": choice.label,
+                "images_per_second": {label: round(rate, 1) for label, rate in choice.rates.items()},
+                "passed_over": choice.passed_over,
+                "checks": {weights: vars(agreement) for weights, agreement in checks.items()},
+            }
+        )
 
     def _parse(self, value: Any) -> KnownChoice:
-        if value["format"] != _FORMAT or value["key"] != self._key:
-            raise ValueError("it is of another format, or of something else")
         rates = {str(label): float(rate) for label, rate in value["images_per_second"].items()}
         label = value["choice"]
         if label not in rates or label not in self._labels:
@@ -128,14 +116,6 @@ def weights_digest(prefix: Prefix) -> str:
         if tensor.numel():
             found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
-
-
-def _read(path: Path) -> Any:
-    with open(path, "rb") as file:
-        data = file.read(_LARGEST_BYTES + 1)
-    if len(data) > _LARGEST_BYTES:
-        raise ValueError(f"it is larger than {_LARGEST_BYTES} bytes")
-    return json.loads(data)
 
 
 def _versions() -> dict[str, str]:

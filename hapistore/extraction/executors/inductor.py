@@ -14,8 +14,8 @@ import torch
 
 from ...errors import UsageError
 from ...models import Prefix
+from ..user_cache import user_cache_folder
 from .on_cpu import CPUExecutor
-from .user_cache import user_cache_folder
 
 # Code for one size of batch is what Inductor is good at, and each size takes tens of seconds to compile: whatever the
 # extraction batch, it is computed so many images at a time, the last of them filled up.
