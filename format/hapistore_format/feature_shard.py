@@ -77,10 +77,9 @@ class FeatureHeader:
         )
         if header.rows < 1 or not (is_digest(header.recipe) and is_digest(header.images)):
             raise FormatError("bad-field", "its rows, recipe or image shard are impossible", where=where)
-        if header.missing and header.missing[-1].row >= header.rows:
-            raise FormatError(
-                "bad-field", f"row {header.missing[-1].row!r:.80} is missing, of {header.rows}", where=where
-            )
+        last = header.missing[-1].row if header.missing else 0
+        if last >= header.rows:
+            raise FormatError("bad-field", f"row {last!r:.80} is missing, of {header.rows!r:.80}", where=where)
         if header.rows * math.prod(shape) * 4 > MAX_DECODED_BYTES:
             raise FormatError(
                 "too-large", f"{header.rows!r:.80} rows of {shape} exceed {MAX_DECODED_BYTES} B", where=where
