@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
-from hapistore_format import DatasetVersion, Recipe, get_codec
+from hapistore_format import DatasetVersion, MissingRow, Recipe, get_codec
 
 from ..catalog import register_recipe, require_store, resolve_version
 from ..catalog.codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
-from ..catalog.features import FeatureTask, list_tasks, store_features
+from ..catalog.features import FeatureTask, ShardFeatures, list_tasks, store_features
+from ..catalog.missing import LeftOut, find_missing, list_left_out
 from ..catalog.recipes import keep_registered
 from ..errors import UsageError
 from ..models import Prefix
 from ..stores import ObjectStore
+from .bad_images import BadImage
 from .forwarding import Forward
 from .recipes import recipe_of
 
@@ -34,6 +35,8 @@ class ExtractOptions:
         max_batch: largest extraction batch.
         executor: ``auto``, ``torch`` or ``openvino``; device: a torch device.
         decode_threads: how many images are decoded at once.
+        child: run the executor in a process of its own, whose end costs a batch and not the job.
+        retry_bad: try images again that earlier runs had to leave out.
     """
 
     memory_bytes: int | None = None
@@ -41,6 +44,8 @@ class ExtractOptions:
     executor: str = "auto"
     device: str | None = None
     decode_threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
+    child: bool = False
+    retry_bad: bool = False
 
     def __post_init__(self) -> None:
         if self.max_batch < 1 or self.decode_threads < 1:
@@ -56,6 +61,8 @@ class ExtractResult:
         images: rows run through the network.
         batch: extraction batch it settled on; peak_bytes: highest memory use.
         choice: how ``auto`` chose; None where it was not asked for.
+        left_out: images of the version that have no features, found now or by an earlier run.
+        restarts: how often the executor's process was started again.
     """
 
     version: DatasetVersion
@@ -70,6 +77,8 @@ class ExtractResult:
     peak_bytes: int
     seconds: float
     choice: CodecChoice | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    restarts: int = 0
 
 
 def extract(
@@ -85,7 +94,8 @@ def extract(
     """Compute and store the features of a dataset's images, where they are not stored yet.
 
     Stopped at any moment, the next run does only what is missing. A codec is made from a lossless one of
-    the same recipe where there is one, without the network.
+    the same recipe where there is one, without the network. An image that cannot be decoded, or that the executor
+    fails at alone, costs its row only; it is not tried again unless ``options.retry_bad``.
 
     Args:
         dataset: ``pets`` or ``pets@7``.
@@ -97,7 +107,7 @@ def extract(
 
     Raises:
         UsageError: there is no such store, dataset, codec or executor; nothing was written.
-        HapistoreError: an image or shard cannot be read, or not even one image fits the memory budget.
+        HapistoreError: a shard cannot be read, not even one image fits the memory budget, or every image fails.
     """
     started = time.perf_counter()
     options = options or ExtractOptions()
@@ -112,7 +122,7 @@ def extract(
     run = _Run(store, recipe, prefix, options, _Progress(version.rows, on_progress))
     choice = run.choose(version, codecs, bound) if AUTO in codecs and version.shards else None
     codecs = replace_auto(codecs, choice)
-    tasks = list_tasks(store, version, recipe, codecs)
+    tasks = list_tasks(store, version, recipe, codecs, retry_bad=options.retry_bad)
     run.all(tasks, choice.provenance if choice else {})
     keep_registered(store, recipe, weights)
     return ExtractResult(
@@ -128,6 +138,8 @@ def extract(
         peak_bytes=run.peak_bytes,
         seconds=time.perf_counter() - started,
         choice=choice,
+        left_out=run.left_out(version, codecs),
+        restarts=run.restarts,
     )
 
 
@@ -155,7 +167,16 @@ class _Run:
         self._options, self._progress = options, progress
         self.extracted: dict[str, int] = {}
         self.transcoded = 0
-        self.executor, self.batch, self.peak_bytes = "", 0, 0
+        self.executor, self.batch, self.peak_bytes, self.restarts = "", 0, 0, 0
+        self._details: dict[tuple[str, int], str] = {}
+
+    def left_out(self, version: DatasetVersion, codecs: Sequence[str]) -> tuple[LeftOut, ...]:
+        """Images without features in one of the codecs, with what was found wrong with them now."""
+        found: dict[tuple[str, int], LeftOut] = {}
+        for codec in codecs:
+            for image in list_left_out(self._store, version, find_missing(self._store, version, self._recipe, codec)):
+                found[image.images, image.row] = image
+        return tuple(replace(image, detail=self._details.get(at, "")) for at, image in found.items())
 
     def choose(self, version: DatasetVersion, codecs: Sequence[str], max_error: float) -> CodecChoice:
         """What ``auto`` stands for: what an earlier run chose, or what measuring the first image shard gives."""
@@ -165,9 +186,9 @@ class _Run:
             return found
         (task,) = list_tasks(self._store, replace(version, shards=(first,)), self._recipe, codecs)
         if task.source:
-            return choose_codec(task.read_source(self._store), max_error)
+            return choose_codec(task.read_source(self._store).present, max_error)
         for features, made_by in self._forward([task]):
-            choice = choose_codec(features, max_error)
+            choice = choose_codec(features.present, max_error)
             chosen = replace(task, missing=replace_auto(task.missing, choice))
             store_features(self._store, self._recipe, chosen, features, {**made_by, **choice.provenance})
         return choice
@@ -186,7 +207,7 @@ class _Run:
         for task, (features, made_by) in zip(to_run, self._forward(to_run), strict=True):
             store_features(self._store, self._recipe, task, features, {**made_by, **provenance})
 
-    def _forward(self, tasks: Sequence[FeatureTask]) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    def _forward(self, tasks: Sequence[FeatureTask]) -> Iterator[tuple[ShardFeatures, dict[str, Any]]]:
         """Features of each task's images, overwritten by the next, and what they were made by."""
         if not tasks:
             return
@@ -199,9 +220,16 @@ class _Run:
             memory_bytes=self._options.memory_bytes,
             max_batch=self._options.max_batch,
             decode_threads=self._options.decode_threads,
+            child=self._options.child,
         )
         self.executor = forward.description
-        for task, features in zip(tasks, forward.shards(self._progress.add), strict=True):
-            yield features, forward.provenance
-            self.extracted[task.shard.images] = task.shard.rows
-            self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
+        with closing(forward):
+            for task, (features, bad) in zip(tasks, forward.shards(self._progress.add), strict=True):
+                yield ShardFeatures(features, self._missing(task, bad)), forward.provenance
+                self.extracted[task.shard.images] = task.shard.rows
+                self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
+        self.restarts += forward.restarts
+
+    def _missing(self, task: FeatureTask, bad: Mapping[int, BadImage]) -> tuple[MissingRow, ...]:
+        self._details |= {(task.shard.images, row): image.detail for row, image in bad.items()}
+        return tuple(MissingRow(row, bad[row].reason) for row in sorted(bad))
