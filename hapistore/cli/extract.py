@@ -14,6 +14,8 @@ from .codecs import choice_json, codec_option, echo_choice, max_error_option, pa
 from .common import Bytes, json_option, print_json, reporting_errors, store_option
 from .progress import ShowProgress
 
+_SHOWN = 10
+
 
 @click.command("extract", short_help="Compute and store a dataset's features.")
 @click.argument("dataset")
@@ -48,6 +50,13 @@ from .progress import ShowProgress
     help="What runs the network; auto takes the fastest that agrees with torch.",
 )
 @click.option("--device", metavar="DEVICE", help="A torch device such as cuda:0.  [default: cuda if there is one]")
+@click.option(
+    "--child/--no-child",
+    default=False,
+    show_default=True,
+    help="Run the network in a process of its own, so that its crash or want of memory costs a batch, not the job.",
+)
+@click.option("--retry-bad", is_flag=True, help="Try images again that an earlier run had to leave out.")
 @click.option("--threads", type=click.IntRange(1), help="Images decoded at once.  [default: cores, at most 8]")
 @store_option
 @json_option
@@ -64,6 +73,8 @@ def command(
     max_batch: int,
     executor: str,
     device: str | None,
+    child: bool,
+    retry_bad: bool,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -71,7 +82,8 @@ def command(
 
     DATASET is a name (its newest version) or NAME@VERSION. Image shards whose features are stored already
     are skipped, so a stopped run continues where it was. The extraction batch grows while memory and speed
-    allow, and halves when memory runs out.
+    allow, and halves when memory runs out. Images that cannot be decoded, or that the network fails at alone, are left
+    out and named.
 
     \b
     Examples:
@@ -87,7 +99,15 @@ def command(
     from ..models import load_backbone
 
     chosen: dict[str, Any] = {"decode_threads": threads} if threads else {}
-    options = ExtractOptions(memory_bytes=memory, max_batch=max_batch, executor=executor, device=device, **chosen)
+    options = ExtractOptions(
+        memory_bytes=memory,
+        max_batch=max_batch,
+        executor=executor,
+        device=device,
+        child=child,
+        retry_bad=retry_bad,
+        **chosen,
+    )
     prefix = load_backbone(backbone, weights=weights).prefix(cut)
     with ShowProgress(f"extract {dataset}", "images") as progress:
         result = extract(
@@ -98,6 +118,7 @@ def command(
         print_json(_to_json(result, sizes))
     else:
         _print(result, sizes, prefix.weights_name)
+    _warn(result)
 
 
 def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
@@ -115,8 +136,21 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
         "batch": result.batch,
         "peak_bytes": result.peak_bytes,
         "seconds": result.seconds,
+        "restarts": result.restarts,
+        "left_out": [vars(image) for image in result.left_out],
         **choice_json(result.choice),
     }
+
+
+def _warn(result: Any) -> None:
+    if not result.left_out:
+        return
+    click.echo(f"warning: {len(result.left_out)} images have no features:", err=True)
+    for image in result.left_out[:_SHOWN]:
+        found = f"{image.detail} [{image.reason}]" if image.detail else f"left out before [{image.reason}]"
+        click.echo(f"  {image.key}: {found}", err=True)
+    more = f"… {len(result.left_out) - _SHOWN} more with --json; " if len(result.left_out) > _SHOWN else ""
+    click.echo(f"  {more}readers leave them out, and --retry-bad tries them again", err=True)
 
 
 def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:

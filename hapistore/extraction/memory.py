@@ -38,15 +38,27 @@ def resident_bytes() -> int:
     return value if value is not None else peak_bytes()
 
 
-def default_budget() -> int:
-    """A budget for the whole process: 80 % of what the machine or its cgroup still has, and what it holds."""
+def mapped_bytes() -> int:
+    """Private memory that the process has mapped, touched or not (Linux; elsewhere what it occupies)."""
+    value = _status_bytes("VmData")
+    return value if value is not None else resident_bytes()
+
+
+def default_budget(occupied_bytes: int | None = None) -> int:
+    """A budget for a whole process: 80 % of what the machine or its cgroup still has, and what it holds.
+
+    Args:
+        occupied_bytes: what it holds, where it is another process than this one.
+    """
     free = [_machine_free()]
     for limit_file, usage_file in _CGROUP_FILES:
         limit, usage = _read_number(limit_file), _read_number(usage_file)
         if limit is not None and usage is not None:
             free.append(max(0, limit - usage))
     known = [value for value in free if value is not None]
-    return resident_bytes() + int(_DEFAULT_SHARE * (min(known) if known else 2 << 30))
+    return (resident_bytes() if occupied_bytes is None else occupied_bytes) + int(
+        _DEFAULT_SHARE * (min(known) if known else 2 << 30)
+    )
 
 
 def _status_bytes(key: str) -> int | None:

@@ -1,8 +1,9 @@
 """A compiled prefix: pixels in, features out. Values agree within the recipe's precision, whoever runs it."""
 
+from .child import ChildExecutor
 from .choosing import EXECUTORS, open_executor
 from .eager import EagerExecutor
 from .openvino import OpenVINOExecutor
 from .protocol import Executor
 
-__all__ = ["EXECUTORS", "EagerExecutor", "Executor", "OpenVINOExecutor", "open_executor"]
+__all__ = ["EXECUTORS", "ChildExecutor", "EagerExecutor", "Executor", "OpenVINOExecutor", "open_executor"]

@@ -8,7 +8,7 @@ import torch
 from ...errors import OutOfMemory
 from ...models import Prefix
 from .. import memory
-from .protocol import is_out_of_memory
+from .protocol import executor_failed, is_out_of_memory
 
 
 class EagerExecutor:
@@ -29,9 +29,9 @@ class EagerExecutor:
             with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
                 batch = torch.from_numpy(pixels).to(self._device)
                 return np.ascontiguousarray(self._module(batch).float().cpu().numpy())
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:  # a network may raise anything
             if not is_out_of_memory(error):
-                raise
+                raise executor_failed(error) from error
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
             raise OutOfMemory(f"{len(pixels)} images did not fit: {error}") from error
@@ -45,3 +45,6 @@ class EagerExecutor:
         if self._device.type == "cuda":
             return torch.cuda.memory_allocated(self._device)
         return memory.resident_bytes()
+
+    def close(self) -> None:
+        """Nothing runs beside this process."""

@@ -9,15 +9,13 @@ import weakref
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...errors import OutOfMemory, UsageError
 from ...models import Prefix
 from .. import memory
-from .protocol import is_out_of_memory
+from .exporting import export_module
+from .protocol import executor_failed, is_out_of_memory
 
-# Two examples keep torch.export from taking the batch for a constant.
-_EXAMPLE_BATCH = 2
 # Converting takes seconds, most of a small extraction; a prefix is frozen, so what it becomes lives as long as it does.
 _converted: weakref.WeakKeyDictionary[Prefix, Any] = weakref.WeakKeyDictionary()
 _converting = threading.Lock()
@@ -53,10 +51,10 @@ class OpenVINOExecutor:
         memory.reset_peak()
         try:
             self._request.infer({0: pixels}, share_inputs=True)
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:  # it raises whatever its plugins report
             if is_out_of_memory(error):
                 raise OutOfMemory(f"{len(pixels)} images did not fit: {error}") from error
-            raise
+            raise executor_failed(error) from error
         output = self._request.get_output_tensor(0).data  # a view that the next run overwrites
         return np.array(output, dtype=np.float32).reshape(len(pixels), *self._shape)
 
@@ -65,6 +63,9 @@ class OpenVINOExecutor:
 
     def idle_bytes(self) -> int:
         return memory.resident_bytes()
+
+    def close(self) -> None:
+        """Nothing runs beside this process."""
 
 
 def _import_openvino() -> Any:
@@ -79,11 +80,9 @@ def _import_openvino() -> Any:
 
 def _convert(openvino: Any, prefix: Prefix) -> Any:
     """The prefix as an OpenVINO model: uint8 [batch, height, width, 3] to features, any batch."""
-    example = torch.zeros((_EXAMPLE_BATCH, *prefix.preprocess.pixel_shape), dtype=torch.uint8)
-    batch = torch.export.Dim("batch", min=1, max=1 << 16)
+    program = export_module(prefix.module, prefix.preprocess.pixel_shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's own, about torch's own code
-        program = torch.export.export(prefix.module, (example,), dynamic_shapes=({0: batch},))
         model = openvino.convert_model(program)
     # The converter leaves every side open; only the batch shall be.
     model.reshape([-1, *prefix.preprocess.pixel_shape])

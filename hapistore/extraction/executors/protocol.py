@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ...errors import ExecutorFailed
+
 
 class Executor(Protocol):
     """Runs one prefix on one device. Called from one thread at a time.
@@ -28,6 +30,7 @@ class Executor(Protocol):
 
         Raises:
             OutOfMemory: the batch did not fit; a smaller one may.
+            ExecutorFailed: it did not pass for another reason; a smaller one, without the image that is to blame, may.
         """
 
     def peak_bytes(self) -> int:
@@ -35,6 +38,9 @@ class Executor(Protocol):
 
     def idle_bytes(self) -> int:
         """Memory use between runs."""
+
+    def close(self) -> None:
+        """End what runs beside this process, if anything; nothing is run afterwards. May be called again."""
 
 
 OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "alloc failed")
@@ -44,3 +50,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether a framework's error means that memory ran out: they raise RuntimeError for it."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(known in text for known in OUT_OF_MEMORY_TEXTS)
+
+
+def executor_failed(error: BaseException) -> ExecutorFailed:
+    """A framework's error about a batch, in one line."""
+    lines = str(error).strip().splitlines()
+    return ExecutorFailed("failed", f"{type(error).__name__}: {lines[0] if lines else error!r}"[:300])

@@ -1,0 +1,136 @@
+"""An executor in a process of its own: whatever ends it costs a batch, which is then tried in halves."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+import weakref
+
+import numpy as np
+
+from ...errors import ExecutorFailed, HapistoreError, OutOfMemory, UsageError
+from ...models import Prefix
+from .child_handle import ChildHandle, Death
+from .child_messages import Kind, Message
+
+_log = logging.getLogger(__name__)
+# A process that is killed from outside meets a batch of one image by chance; one that dies so often does not.
+_TRIES_ALONE, _TRIES_ALONE_CRASHED = 3, 2
+_TRIES_TO_START = 5
+_START_S = 600.0
+# Before anything was measured an image may take this long; afterwards, so many times the slowest.
+_FIRST_IMAGE_S, _TIMES_SLOWEST = 60.0, 30
+
+
+class ChildExecutor:
+    """Runs any executor in a child process, started again when it dies.
+
+    A death for want of memory (SIGKILL) is ``OutOfMemory``, any other is ``ExecutorFailed``; so a batch is halved. One
+    image alone is tried two or three times. The child has no credentials in its environment and no open files of ours.
+
+    Args:
+        name, sample, device: as for ``open_executor``, which runs in the child.
+        memory_bytes: what the child may occupy; far beyond it, its allocations fail (on a CPU).
+        patience_s: how long the child may be silent, besides what its batches take.
+
+    Attributes:
+        restarts: how often it was started again.
+
+    Raises:
+        UsageError: as ``open_executor``, or the module cannot get there.
+        HapistoreError: the child ends before it is ready, each time.
+    """
+
+    def __init__(
+        self,
+        prefix: Prefix,
+        name: str = "auto",
+        *,
+        sample: np.ndarray,
+        device: str | None = None,
+        memory_bytes: int | None = None,
+        patience_s: float = 60.0,
+    ) -> None:
+        self._child = ChildHandle(prefix, name, device=device, memory_bytes=memory_bytes)
+        self._end = weakref.finalize(self, self._child.close)
+        self._sample, self._patience_s = sample.copy(), patience_s
+        self._slowest_s = 0.0
+        self._peak = self._idle = 0
+        self.restarts = -1
+        self.name = self.device = ""
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The child's process number; that of the last one, where it has died."""
+        return self._child.pid
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        alone = len(pixels) == 1
+        for number in range(1, _TRIES_ALONE + 1):
+            if not self._child.alive:
+                self._start()
+            answer = self._ask(pixels)
+            if isinstance(answer, Message):
+                return self._take(answer, len(pixels))
+            _log.warning("%s while it ran %d images; it is started again", answer, len(pixels))
+            if not alone or (answer.signal != signal.SIGKILL and number >= _TRIES_ALONE_CRASHED):
+                break
+        if answer.signal == signal.SIGKILL and not alone:
+            raise OutOfMemory(f"{len(pixels)} images: the executor's process was killed, as when memory runs out")
+        often = f", {number} times in a row" if alone else ""
+        raise ExecutorFailed(answer.reason, f"{answer}{often}")
+
+    def peak_bytes(self) -> int:
+        return self._peak
+
+    def idle_bytes(self) -> int:
+        return self._idle
+
+    def close(self) -> None:
+        self._end()
+
+    def _ask(self, pixels: np.ndarray) -> Message | Death:
+        per_image = self._slowest_s * _TIMES_SLOWEST or _FIRST_IMAGE_S
+        started = time.monotonic()
+        answer = self._child.ask(Kind.RUN, pixels, timeout_s=self._patience_s + len(pixels) * per_image)
+        if isinstance(answer, Message):
+            self._slowest_s = max(self._slowest_s, (time.monotonic() - started) / len(pixels))
+        return answer
+
+    def _take(self, answer: Message, rows: int) -> np.ndarray:
+        if answer.kind == Kind.OUT_OF_MEMORY:
+            raise OutOfMemory(answer.text)
+        if answer.kind == Kind.FAILED:
+            raise ExecutorFailed("failed", answer.text)
+        self._peak, self._idle = answer.peak_bytes, answer.idle_bytes
+        return self._child.features(rows)
+
+    def _start(self) -> None:
+        """Start the child, again and again where it is killed meanwhile.
+
+        Raises:
+            UsageError: it cannot do what it was asked.
+            HapistoreError: it ends each time.
+        """
+        for _ in range(_TRIES_TO_START):
+            self._child.start()
+            answer = self._child.ask(Kind.START, self._sample, timeout_s=_START_S)
+            self.restarts += 1
+            if isinstance(answer, Message):
+                break
+            if answer.signal is None:  # it ended on its own account, and would again
+                raise HapistoreError(f"{answer} before it was ready: {answer.stderr or 'it said nothing'}")
+        else:
+            raise HapistoreError(
+                f"{answer} before it was ready, {_TRIES_TO_START} times: {answer.stderr or 'it said nothing'}"
+            )
+        if answer.kind != Kind.DONE:
+            raise UsageError(answer.text)
+        self.name, self.device = answer.text.split("\n")
+        self._idle = answer.idle_bytes
