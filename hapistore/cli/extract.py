@@ -145,11 +145,12 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
 def _warn(result: Any) -> None:
     if not result.left_out:
         return
-    click.echo(f"warning: {len(result.left_out)} images have no features:", err=True)
+    count = len(result.left_out)
+    click.echo(f"warning: {count} image{'s have' if count > 1 else ' has'} no features:", err=True)
     for image in result.left_out[:_SHOWN]:
         found = f"{image.detail} [{image.reason}]" if image.detail else f"left out before [{image.reason}]"
         click.echo(f"  {image.key}: {found}", err=True)
-    more = f"… {len(result.left_out) - _SHOWN} more with --json; " if len(result.left_out) > _SHOWN else ""
+    more = f"… {count - _SHOWN} more with --json; " if count > _SHOWN else ""
     click.echo(f"  {more}readers leave them out, and --retry-bad tries them again", err=True)
 
 

@@ -108,7 +108,7 @@ def _print(found: dict[str, Any]) -> None:
         without = feature["without_features"]
         if without:
             shown = ", ".join(f"{image['key']} [{image['reason']}]" for image in without[:_SHOWN])
-            click.echo(f"          {len(without)} images have none: {shown}{', …' if len(without) > _SHOWN else ''}")
+            click.echo(f"          none of {len(without)}: {shown}{', …' if len(without) > _SHOWN else ''}")
     for image in found["quarantined"][:_SHOWN]:
         click.echo(f"left out  {image['key']}: {image['detail']} [{image['reason']}]")
     if len(found["quarantined"]) > _SHOWN:

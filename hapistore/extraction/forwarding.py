@@ -45,7 +45,7 @@ class Forward:
     ) -> None:
         self._store, self._shards, self._preprocess = store, shards, prefix.preprocess
         self._threads = decode_threads
-        good = (pixels for pixels in self._pixels(shards) if not isinstance(pixels, BadImage))
+        good = (pixels for pixels in self._pixels(shards[:1]) if not isinstance(pixels, BadImage))
         sample = np.stack(list(islice(good, _SAMPLE_IMAGES)) or [np.zeros(prefix.preprocess.pixel_shape, np.uint8)])
         self._executor: Executor
         if child:

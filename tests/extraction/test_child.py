@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -40,11 +41,12 @@ def picture(number: int, magic: int | None = None) -> np.ndarray:
 
 
 def descriptors() -> list[str]:
-    return sorted(os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd))
-
-
-def _is_open(descriptor: str) -> bool:
-    return os.path.lexists(f"/proc/self/fd/{descriptor}") and "hapistore" in os.readlink(f"/proc/self/fd/{descriptor}")
+    """Open files of this process that it shares with a child."""
+    names = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            names.append(str(link.readlink()))
+    return [name for name in names if "hapistore-" in name]
 
 
 def is_gone(pid: int, within_s: float = 20) -> bool:
@@ -63,16 +65,16 @@ def is_gone(pid: int, within_s: float = 20) -> bool:
 
 def test_what_an_image_does_to_its_executor_costs_its_row_alone():
     prefix = prefix_of(Fragile())
-    magic = {9: RAISES, 14: CRASHES, 20: HANGS}
-    stream = [picture(number, magic.get(number)) for number in range(24)]
+    magic = {9: RAISES, 14: CRASHES, 16: HANGS}
+    stream = [picture(number, magic.get(number)) for number in range(17)]
     executor = ChildExecutor(prefix, "torch", sample=np.stack(stream[:2]), patience_s=1.0)
     assert (executor.name, executor.device) == ("torch", "cpu")
     runner = BatchRunner(executor, budget_bytes=1 << 40, max_batch=2)
     found = dict(pair for rows, features in runner.run(iter(stream)) for pair in zip(rows, features, strict=True))
-    assert {row: image.reason for row, image in runner.failed.items()} == {9: "failed", 14: "crashed", 20: "hung"}
+    assert {row: image.reason for row, image in runner.failed.items()} == {9: "failed", 14: "crashed", 16: "hung"}
     assert "a network's own error" in runner.failed[9].detail
     assert "SIGSEGV" in runner.failed[14].detail
-    good = [number for number in range(24) if number not in magic]
+    good = [number for number in range(17) if number not in magic]
     assert sorted(found) == good
     expected = EagerExecutor(prefix).run(np.stack([stream[number] for number in good]))
     np.testing.assert_array_equal(np.stack([found[number] for number in good]), expected)
@@ -141,10 +143,25 @@ def test_it_has_no_secrets_and_says_why_it_cannot_start(monkeypatch):
 
 
 _SCRIPT = """
-import os, sys, threading, time
-import numpy as np
-import torch
-from torch import nn
+from fragile_networks import HANGS
+from test_child import Fragile, picture, prefix_of
+from hapistore.extraction.executors import ChildExecutor
+
+executor = ChildExecutor(prefix_of(Fragile()), "torch", sample=picture(0)[None])
+    with pytest.raises(ExecutorFailed, match=r"SIGKILL.*3 times in a row.*crashed"):
+        executor.run(picture(1, KILLS)[None])
+    executor.close()
+
+
+def test_it_has_no_secrets_and_says_why_it_cannot_start(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    prefix = prefix_of(NeedsSecret())
+    with pytest.raises(HapistoreError, match=r"ended \(with status 1\) before it was ready: .*there is no secret here"):
+        ChildExecutor(prefix, "torch", sample=picture(0)[None])
+    assert descriptors() == []
+
+
+_SCRIPT = """
 from fragile_networks import HANGS
 from test_child import Fragile, picture, prefix_of
 from hapistore.extraction.executors import ChildExecutor
@@ -168,9 +185,22 @@ def test_it_ends_with_its_parent(environment, how):
     process = subprocess.Popen(
         [sys.executable, "-c", _SCRIPT], env={**environment, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
     )
-    child = int(process.stdout.readline())
-    time.sleep(0.2)
-    assert not is_gone(child, within_s=0.1)
-    process.send_signal(how)
-    assert process.wait(20) == -how
-    assert is_gone(child)
+    with process:
+        child = int(process.stdout.readline())
+        time.sleep(0.2)
+        assert not is_gone(child, within_s=0.1)
+        process.send_signal(how)
+        assert process.wait(20) == -how
+        assert is_gone(child)
+
+
+def test_a_class_that_the_child_cannot_import_is_exported():
+    class Local(nn.Module):
+        def forward(self, images):
+            return images.mean(dim=(2, 3))
+
+    prefix = prefix_of(Local())
+    pictures = np.stack([picture(number) for number in range(3)])
+    executor = ChildExecutor(prefix, "torch", sample=pictures[:1])
+    np.testing.assert_allclose(executor.run(pictures), EagerExecutor(prefix).run(pictures), rtol=1e-4)
+    executor.close()
