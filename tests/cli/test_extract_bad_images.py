@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -81,6 +80,6 @@ def test_ctrl_c_ends_the_child_too(environment, store):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted; what was stored stays" in errors
-    while any(os.path.exists(f"/proc/{pid}") for pid in children):
+    while any(Path(f"/proc/{pid}").exists() for pid in children):
         assert time.monotonic() < deadline
         time.sleep(0.01)

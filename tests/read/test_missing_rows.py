@@ -59,9 +59,7 @@ def test_they_are_told_by_key_without_the_dropped_ones(lacking):
 
 def test_a_view_that_does_not_know_of_them_hands_out_nothing(make_view):
     view = make_view(missing=[9])
-    with pytest.raises(
-        HapistoreError, match=r"no features in row 1, which the view does not know; open the view again"
-    ):
+    with pytest.raises(HapistoreError, match="no features in row 1, .* open the view again"):
         list(FeatureReader(view).epoch(0))
 
 

@@ -72,19 +72,18 @@ class ChildExecutor:
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
         alone = len(pixels) == 1
-        for number in range(1, _TRIES_ALONE + 1):
+        number = 0
+        while True:
             if not self._child.alive:
                 self._start()
             answer = self._ask(pixels)
             if isinstance(answer, Message):
                 return self._take(answer, len(pixels))
+            number += 1
             _log.warning("%s while it ran %d images; it is started again", answer, len(pixels))
-            if not alone or (answer.signal != signal.SIGKILL and number >= _TRIES_ALONE_CRASHED):
-                break
-        if answer.signal == signal.SIGKILL and not alone:
-            raise OutOfMemory(f"{len(pixels)} images: the executor's process was killed, as when memory runs out")
-        often = f", {number} times in a row" if alone else ""
-        raise ExecutorFailed(answer.reason, f"{answer}{often}")
+            tries = _TRIES_ALONE if answer.signal == signal.SIGKILL else _TRIES_ALONE_CRASHED
+            if not alone or number >= tries:
+                raise _failure(answer, len(pixels), number)
 
     def peak_bytes(self) -> int:
         return self._peak
@@ -118,19 +117,26 @@ class ChildExecutor:
             UsageError: it cannot do what it was asked.
             HapistoreError: it ends each time.
         """
-        for _ in range(_TRIES_TO_START):
+        tried = 0
+        while True:
             self._child.start()
             answer = self._child.ask(Kind.START, self._sample, timeout_s=_START_S)
             self.restarts += 1
             if isinstance(answer, Message):
                 break
-            if answer.signal is None:  # it ended on its own account, and would again
-                raise HapistoreError(f"{answer} before it was ready: {answer.stderr or 'it said nothing'}")
-        else:
-            raise HapistoreError(
-                f"{answer} before it was ready, {_TRIES_TO_START} times: {answer.stderr or 'it said nothing'}"
-            )
+            tried += 1
+            # One that ended on its own account would again.
+            if answer.signal is None or tried == _TRIES_TO_START:
+                often = f", {tried} times" if tried > 1 else ""
+                raise HapistoreError(f"{answer} before it was ready{often}: {answer.stderr or 'it said nothing'}")
         if answer.kind != Kind.DONE:
             raise UsageError(answer.text)
         self.name, self.device = answer.text.split("\n")
         self._idle = answer.idle_bytes
+
+
+def _failure(death: Death, rows: int, times: int) -> HapistoreError:
+    """What the worker is told of a batch that ended its executor so often."""
+    if death.signal == signal.SIGKILL and rows > 1:
+        return OutOfMemory(f"{rows} images: the executor's process was killed, as when memory runs out")
+    return ExecutorFailed(death.reason, f"{death}, {times} times in a row" if times > 1 else str(death))
