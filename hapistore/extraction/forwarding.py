@@ -90,7 +90,8 @@ class Forward:
             for rows, batch in self._runner.run(islice(pixels, shard.rows)):
                 self._features[rows] = batch
                 on_rows(len(batch))
-            on_rows(len(self._runner.failed))
+            if self._runner.failed:
+                on_rows(len(self._runner.failed))
             yield self._features[: shard.rows], self._runner.failed
 
     def _pixels(self, shards: Sequence[ShardRef]) -> Iterator[np.ndarray | BadImage]:
