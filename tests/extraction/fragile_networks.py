@@ -20,9 +20,10 @@ class Fragile(nn.Module):
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(1.5))
         self.pause_s = pause_s
+        self.mended = False
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        magic = set(images[:, 0, 0, 0].tolist())
+        magic = set() if self.mended else set(images[:, 0, 0, 0].tolist())
         if CRASHES in magic:
             ctypes.string_at(0)
         if RAISES in magic:
