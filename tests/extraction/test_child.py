@@ -95,15 +95,19 @@ def test_kills_at_random_moments_cost_no_row():
     source, killed = random.Random(5), set()
 
     def kill() -> None:
+        """Every fourth child while it starts or soon after, the others at work."""
+        starts = 0
         while len(killed) < KILLED:
+            at_work = len(killed) % 4 != 3
             pid = executor.pid
-            if pid in killed or not executor._child.alive:
+            if pid in killed or not executor._child.alive or (at_work and executor.restarts < starts):
                 time.sleep(0.005)
                 continue
-            time.sleep(source.uniform(0, 0.2) if len(killed) % 4 else source.uniform(0, 2))
+            time.sleep(source.uniform(0, 0.5 if at_work else 3))
             if executor.pid == pid and executor._child.alive:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
+                starts = executor.restarts + 1
 
     def pictures():
         number = 0
@@ -129,7 +133,7 @@ def test_kills_at_random_moments_cost_no_row():
 
 def test_an_image_that_it_is_always_killed_at():
     executor = ChildExecutor(prefix_of(Fragile()), "torch", sample=picture(0)[None])
-    with pytest.raises(ExecutorFailed, match=r"SIGKILL.*3 times in a row.*crashed"):
+    with pytest.raises(ExecutorFailed, match=r"SIGKILL.*5 times in a row.*crashed"):
         executor.run(picture(1, KILLS)[None])
     executor.close()
 

@@ -15,8 +15,8 @@ from .child_handle import ChildHandle, Death
 from .child_messages import Kind, Message
 
 _log = logging.getLogger(__name__)
-# A process that is killed from outside meets a batch of one image by chance; one that dies so often does not.
-_TRIES_ALONE, _TRIES_ALONE_CRASHED = 3, 2
+# How often one image alone is tried that the child is killed at, and that it crashes at.
+_TRIES_ALONE, _TRIES_ALONE_CRASHED = 5, 2
 _TRIES_TO_START = 5
 _START_S = 600.0
 # Before anything was measured an image may take this long; afterwards, so many times the slowest.
@@ -27,7 +27,8 @@ class ChildExecutor:
     """Runs any executor in a child process, started again when it dies.
 
     A death for want of memory (SIGKILL) is ``OutOfMemory``, any other is ``ExecutorFailed``; so a batch is halved. One
-    image alone is tried two or three times. The child has no credentials in its environment and no open files of ours.
+    image alone is tried again: twice in all where it crashes, five times where it is killed, since a process that is
+    killed from outside may meet it by chance. The child has no credentials in its environment and no open files of ours.
 
     Args:
         name, sample, device: as for ``open_executor``, which runs in the child.
@@ -121,7 +122,6 @@ class ChildExecutor:
         while True:
             self._child.start()
             answer = self._child.ask(Kind.START, self._sample, timeout_s=_START_S)
-            self.restarts += 1
             if isinstance(answer, Message):
                 break
             tried += 1
@@ -131,6 +131,7 @@ class ChildExecutor:
                 raise HapistoreError(f"{answer} before it was ready{often}: {answer.stderr or 'it said nothing'}")
         if answer.kind != Kind.DONE:
             raise UsageError(answer.text)
+        self.restarts += 1
         self.name, self.device = answer.text.split("\n")
         self._idle = answer.idle_bytes
 
