@@ -27,8 +27,8 @@ class ChildExecutor:
     """Runs any executor in a child process, started again when it dies.
 
     A death for want of memory (SIGKILL) is ``OutOfMemory``, any other is ``ExecutorFailed``; so a batch is halved. One
-    image alone is tried again: twice in all where it crashes, five times where it is killed, since a process that is
-    killed from outside may meet it by chance. The child has no credentials in its environment and no open files of ours.
+    image alone is tried again: twice in all where it crashes, five times where it is killed, since whoever kills from
+    outside may meet it by chance. The child has no credentials in its environment and no open files of ours.
 
     Args:
         name, sample, device: as for ``open_executor``, which runs in the child.
