@@ -71,7 +71,9 @@ def transcode(
     tasks = _list(store, version, chosen, codecs, sources)
     choice = None
     if AUTO in codecs and tasks:
-        choice = find_choice(store, chosen, tasks[0].shard, bound) or choose_codec(tasks[0].read_source(store), bound)
+        choice = find_choice(store, chosen, tasks[0].shard, bound) or choose_codec(
+            tasks[0].read_source(store).present, bound
+        )
         codecs = replace_auto(codecs, choice)
         tasks = _list(store, version, chosen, codecs, sources)
     to_do = [task for task in tasks if task.missing]

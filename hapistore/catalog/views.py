@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from hapistore_format import DatasetVersion, Recipe, get_codec
 
@@ -11,18 +13,31 @@ from ..stores import ObjectStore
 from .datasets import resolve_version
 from .inventory import FeatureSummary, dataset_features
 from .marker import require_store
+from .missing import MissingRows, find_missing
 from .names import features_name
 from .recipes import find_recipe, label_apart
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Resolved once, then the same on every rank and in every loader worker; pickles as it is."""
+    """Resolved once, then the same on every rank and in every loader worker; pickles as it is.
+
+    Attributes:
+        missing: rows without features, by the number of their shard; no reader hands them out.
+    """
 
     store: ObjectStore
     version: DatasetVersion
     recipe: Recipe
     codec: str
+    missing: MissingRows = field(default_factory=dict)
+
+    @property
+    def missing_rows(self) -> np.ndarray:
+        """int64, ascending: rows without features, by their numbers over all shards."""
+        starts = np.cumsum([0, *(shard.rows for shard in self.version.shards)])
+        found = [starts[number] + row for number, rows in sorted(self.missing.items()) for row, _ in rows]
+        return np.array(found, np.int64)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -54,6 +69,7 @@ def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, co
     Raises:
         UsageError: nothing or more than one thing fits; the message lists what there is.
         MissingFeatures: the extraction is not finished.
+        FormatError: a feature shard is damaged where it begins.
     """
     require_store(store)
     if codec is not None:
@@ -72,7 +88,8 @@ def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, co
             f"have no {summary.codec} features yet; finish with `hapistore extract {version.label} "
             f"--backbone {summary.recipe.architecture} --cut {summary.recipe.cut}{precision} --codec {summary.codec}`"
         )
-    return View(store=store, version=version, recipe=summary.recipe, codec=summary.codec)
+    missing = find_missing(store, version, summary.recipe, summary.codec)
+    return View(store=store, version=version, recipe=summary.recipe, codec=summary.codec, missing=missing)
 
 
 def _only(

@@ -17,6 +17,8 @@ from .codecs import choice_json, codec_option, echo_choice, max_error_option, pa
 from .common import Bytes, json_option, print_json, reporting_errors, store_option
 from .progress import ShowProgress
 
+_SHOWN = 10
+
 
 @click.command("extract", short_help="Compute and store a dataset's features.")
 @click.argument("dataset")
@@ -64,6 +66,13 @@ from .progress import ShowProgress
     "[default: pillow]",
 )
 @click.option("--device", metavar="DEVICE", help="A torch device such as cuda:0.  [default: cuda if there is one]")
+@click.option(
+    "--child/--no-child",
+    default=False,
+    show_default=True,
+    help="Run the network in a process of its own, so that its crash or want of memory costs a batch, not the job.",
+)
+@click.option("--retry-bad", is_flag=True, help="Try images again that an earlier run had to leave out.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write what every thread did when, for a trace viewer.")
 @click.option("--threads", type=click.IntRange(1), help="Images decoded at once.  [default: cores, at most 8]")
 @store_option
@@ -83,6 +92,8 @@ def command(
     decoder: str | None,
     precision: str,
     device: str | None,
+    child: bool,
+    retry_bad: bool,
     trace: Path | None,
     threads: int | None,
     as_json: bool,
@@ -91,7 +102,8 @@ def command(
 
     DATASET is a name (its newest version) or NAME@VERSION. Image shards whose features are stored already
     are skipped, so a stopped run continues where it was. The extraction batch grows while memory and speed
-    allow, and halves when memory runs out.
+    allow, and halves when memory runs out. Images that cannot be decoded, or that the network fails at alone, are left
+    out and named.
 
     \b
     Examples:
@@ -116,6 +128,8 @@ def command(
         precision=precision,
         executor=executor,
         device=device,
+        child=child,
+        retry_bad=retry_bad,
         trace=trace,
         **chosen,
     )
@@ -129,6 +143,7 @@ def command(
         print_json(_to_json(result, sizes))
     else:
         _print(result, sizes, prefix.weights_name)
+    _warn(result)
 
 
 def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
@@ -149,8 +164,22 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
         "peak_bytes": result.peak_bytes,
         "seconds": result.seconds,
         "stage_seconds": result.stage_seconds,
+        "restarts": result.restarts,
+        "left_out": [vars(image) for image in result.left_out],
         **choice_json(result.choice),
     }
+
+
+def _warn(result: Any) -> None:
+    if not result.left_out:
+        return
+    count = len(result.left_out)
+    click.echo(f"warning: {count} image{'s have' if count > 1 else ' has'} no features:", err=True)
+    for image in result.left_out[:_SHOWN]:
+        found = f"{image.detail} [{image.reason}]" if image.detail else f"left out before [{image.reason}]"
+        click.echo(f"  {image.key}: {found}", err=True)
+    more = f"… {count - _SHOWN} more with --json; " if count > _SHOWN else ""
+    click.echo(f"  {more}readers leave them out, and --retry-bad tries them again", err=True)
 
 
 def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:

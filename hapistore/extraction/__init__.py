@@ -1,7 +1,8 @@
 """Running the frozen prefix over a dataset's images, and storing what comes out."""
 
 from .executors import EXECUTORS, Executor, ExecutorChoice, choose_executor, open_executor
-from .extracting import ExtractOptions, ExtractResult, extract
+from .extracting import extract
+from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
 
 __all__ = [

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import islice
 
 import numpy as np
 
-from ..errors import HapistoreError, OutOfMemory
+from ..errors import ExecutorFailed, HapistoreError, OutOfMemory
 from ..planning import BatchSearch, ThroughputCurve
 from ..units import format_bytes
+from .bad_images import BadImage
 from .executors import Executor
 from .profiles import ExtractionProfile, ProfileKey, load_profile, save_profile
 from .trace import Trace
+
+# So many images in a row that fail alone, and none that passed: it is not the images.
+_FAILURES_TO_GIVE_UP = 8
 
 
 class BatchRunner:
@@ -27,6 +30,7 @@ class BatchRunner:
         trace: takes a span for each batch.
 
     Attributes:
+        failed: images of the last ``run`` that have no features, by their number in its stream.
         largest_batch: largest extraction batch that ran; peak_bytes: highest memory use of any.
     """
 
@@ -52,37 +56,77 @@ class BatchRunner:
         )
         self.largest_batch = 0
         self.peak_bytes = 0
+        self.failed: dict[int, BadImage] = {}
+        self._passed, self._failed_alone = False, 0
 
-    def run(self, pixels: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    def run(self, pixels: Iterator[np.ndarray | BadImage]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Features of all pixels (uint8 [height, width, 3] each), in order, a batch at a time.
 
+        Bad images are left out, and such as the executor fails at alone; both are in ``failed``.
+
+        Yields:
+            int64 [n], numbers in the stream, and float32 [n, *shape]; n may be smaller than the batch that ran.
+
         Raises:
-            HapistoreError: not even one image fits.
+            HapistoreError: not even one image fits, or every image fails.
         """
-        while batch := list(islice(pixels, self._search.batch)):
-            yield self._forward(np.stack(batch))
+        self.failed = {}
+        numbers: list[int] = []
+        batch: list[np.ndarray] = []
+        for number, item in enumerate(pixels):
+            if isinstance(item, BadImage):
+                self.failed[number] = item
+                continue
+            numbers.append(number)
+            batch.append(item)
+            if len(batch) >= self._search.batch:
+                yield from self._forward(np.array(numbers), np.stack(batch))
+                numbers, batch = [], []
+        if batch:
+            yield from self._forward(np.array(numbers), np.stack(batch))
         self._keep()
 
-    def _forward(self, pixels: np.ndarray) -> np.ndarray:
+    def _forward(self, numbers: np.ndarray, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         started = time.perf_counter()
-        failure = ""
+        failure: BadImage | str = ""
         try:
             with self._trace.span("forward", images=len(pixels)):
                 features = self._executor.run(pixels)
         except OutOfMemory as error:
             failure = str(error)
+        except ExecutorFailed as error:
+            failure = BadImage(error.reason, error.detail)
         if failure:
             # Only here, outside the handler: the error's traceback holds every tensor of the failed batch.
-            return self._halve(pixels, failure)
+            yield from self._halve(numbers, pixels, failure)
+            return
         self._note(len(pixels), time.perf_counter() - started)
-        return features
+        self._passed = True
+        yield numbers, features
 
-    def _halve(self, pixels: np.ndarray, failure: str) -> np.ndarray:
+    def _halve(
+        self, numbers: np.ndarray, pixels: np.ndarray, failure: BadImage | str
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if len(pixels) == 1:
-            raise HapistoreError(f"one image alone does not fit in memory: {failure}; free some, or cut earlier")
-        self._search.out_of_memory(len(pixels))
+            self._give_up(int(numbers[0]), failure)
+            return
+        if isinstance(failure, str):
+            self._search.out_of_memory(len(pixels))
         half = len(pixels) // 2
-        return np.concatenate([self._forward(pixels[:half]), self._forward(pixels[half:])])
+        yield from self._forward(numbers[:half], pixels[:half])
+        yield from self._forward(numbers[half:], pixels[half:])
+
+    def _give_up(self, number: int, failure: BadImage | str) -> None:
+        """Note an image that fails alone."""
+        if isinstance(failure, str):
+            raise HapistoreError(f"one image alone does not fit in memory: {failure}; free some, or cut earlier")
+        self._failed_alone += 1
+        if not self._passed and self._failed_alone >= _FAILURES_TO_GIVE_UP:
+            raise HapistoreError(
+                f"the first {self._failed_alone} images all fail with {self._executor.name}: {failure.detail} "
+                f"[{failure.reason}]; try another --executor"
+            )
+        self.failed[number] = failure
 
     def _note(self, rows: int, seconds: float) -> None:
         peak = self._executor.peak_bytes()

@@ -2,86 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hapistore_format import DatasetVersion, Recipe, get_codec
+from hapistore_format import DatasetVersion, MissingRow, Recipe, get_codec
 
 from ..catalog import register_recipe, require_store, resolve_version
 from ..catalog.codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
-from ..catalog.features import FeatureTask, list_tasks, store_features
+from ..catalog.features import FeatureTask, ShardFeatures, list_tasks, store_features
+from ..catalog.missing import LeftOut, find_missing, list_left_out
 from ..catalog.recipes import keep_registered
-from ..errors import UsageError
 from ..models import Prefix
 from ..stores import ObjectStore
+from .bad_images import BadImage
 from .executors import ExecutorChoice
 from .forwarding import Forward
+from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
 from .storing import FeatureStoring
 from .trace import Trace
 
 DEFAULT_CODEC = "u8c+zstd"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractOptions:
-    """How to extract. Only the precision decides what features are; the rest, how they are made.
-
-    Attributes:
-        memory_bytes: what the process (on a GPU: the device) may occupy at its peak; default 80 % of what is free.
-        max_batch: largest extraction batch.
-        precision: ``f32`` or ``bf16``, part of the recipe.
-        executor: ``auto``, ``torch``, ``inductor``, ``onnx`` or ``openvino``; device: a torch device.
-        decode_threads: how many images are decoded at once.
-        trace: a file for a trace viewer, to be written at the end: what every thread did when.
-    """
-
-    memory_bytes: int | None = None
-    max_batch: int = 256
-    precision: str = "f32"
-    executor: str = "auto"
-    device: str | None = None
-    decode_threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-    trace: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.max_batch < 1 or self.decode_threads < 1:
-            raise UsageError("the extraction batch and the number of decoding threads are at least 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractResult:
-    """What an extraction did.
-
-    Attributes:
-        extracted, transcoded, present: image shards run through the network, made from another codec, or done before.
-        images: rows run through the network.
-        batch: extraction batch it settled on; peak_bytes: highest memory use.
-        stage_seconds: what each stage took, all threads together.
-        executor_choice: what ran the network, and why; None where nothing had to run. executor: its name for people.
-        choice: how the codec ``auto`` chose; None where it was not asked for.
-    """
-
-    version: DatasetVersion
-    recipe: Recipe
-    codecs: tuple[str, ...]
-    extracted: int
-    transcoded: int
-    present: int
-    images: int
-    executor: str
-    batch: int
-    peak_bytes: int
-    seconds: float
-    stage_seconds: dict[str, float]
-    choice: CodecChoice | None = None
-    executor_choice: ExecutorChoice | None = None
 
 
 def extract(
@@ -97,7 +43,8 @@ def extract(
     """Compute and store the features of a dataset's images, where they are not stored yet.
 
     Stopped at any moment, the next run does only what is missing. A codec is made from a lossless one of
-    the same recipe where there is one, without the network.
+    the same recipe where there is one, without the network. An image that cannot be decoded, or that the executor
+    fails at alone, costs its row only; it is not tried again unless ``options.retry_bad``.
 
     Args:
         dataset: ``pets`` or ``pets@7``.
@@ -109,7 +56,7 @@ def extract(
 
     Raises:
         UsageError: there is no such store, dataset, codec or executor; nothing was written.
-        HapistoreError: an image or shard cannot be read, or not even one image fits the memory budget.
+        HapistoreError: a shard cannot be read, not even one image fits the memory budget, or every image fails.
     """
     started = time.perf_counter()
     options = options or ExtractOptions()
@@ -124,7 +71,7 @@ def extract(
     run = _Run(store, recipe, prefix, options, _Progress(version.rows, on_progress))
     choice = run.choose(version, codecs, bound) if AUTO in codecs and version.shards else None
     codecs = replace_auto(codecs, choice)
-    tasks = list_tasks(store, version, recipe, codecs)
+    tasks = list_tasks(store, version, recipe, codecs, retry_bad=options.retry_bad)
     run.all(tasks, choice.provenance if choice else {})
     keep_registered(store, recipe, weights)
     if options.trace:
@@ -142,8 +89,10 @@ def extract(
         peak_bytes=run.peak_bytes,
         seconds=time.perf_counter() - started,
         stage_seconds=run.trace.seconds(),
-        choice=choice,
         executor_choice=run.executor,
+        restarts=run.restarts,
+        choice=choice,
+        left_out=run.left_out(version, codecs),
     )
 
 
@@ -155,6 +104,14 @@ class _Progress:
         self._done += rows
         if self._report:
             self._report(self._done, self._total)
+
+
+class _Made(NamedTuple):
+    """Features of one image shard, in a room that the next but one will be in."""
+
+    room: np.ndarray
+    missing: tuple[MissingRow, ...]
+    made_by: dict[str, Any]
 
 
 class _Run:
@@ -173,7 +130,16 @@ class _Run:
         self.extracted: dict[str, int] = {}
         self.transcoded = 0
         self.executor: ExecutorChoice | None = None
-        self.batch, self.peak_bytes = 0, 0
+        self.batch, self.peak_bytes, self.restarts = 0, 0, 0
+        self._details: dict[tuple[str, int], str] = {}
+
+    def left_out(self, version: DatasetVersion, codecs: Sequence[str]) -> tuple[LeftOut, ...]:
+        """Images without features in one of the codecs, with what was found wrong with them now."""
+        found: dict[tuple[str, int], LeftOut] = {}
+        for codec in codecs:
+            for image in list_left_out(self._store, version, find_missing(self._store, version, self._recipe, codec)):
+                found[image.images, image.row] = image
+        return tuple(replace(image, detail=self._details.get(at, "")) for at, image in found.items())
 
     def choose(self, version: DatasetVersion, codecs: Sequence[str], max_error: float) -> CodecChoice:
         """What ``auto`` stands for: what an earlier run chose, or what measuring the first image shard gives."""
@@ -183,12 +149,12 @@ class _Run:
             return found
         (task,) = list_tasks(self._store, replace(version, shards=(first,)), self._recipe, codecs)
         if task.source:
-            return choose_codec(task.read_source(self._store), max_error)
+            return choose_codec(task.read_source(self._store).present, max_error)
         with self._storing([task]) as storing:
-            ((room, made_by),) = self._forward([task], storing)
-            choice = choose_codec(room[: first.rows], max_error)
+            ((room, missing, made_by),) = self._forward([task], storing)
+            choice = choose_codec(ShardFeatures(room[: first.rows], missing).present, max_error)
             chosen = replace(task, missing=replace_auto(task.missing, choice))
-            storing.store(chosen, room, {**made_by, **choice.provenance})
+            storing.store(chosen, room, missing, {**made_by, **choice.provenance})
             storing.finish()
         return choice
 
@@ -205,9 +171,9 @@ class _Run:
         to_run = [task for task in tasks if task.missing and not task.source]
         if not to_run:
             return
-        with self._storing(to_run) as storing:
-            for task, (room, made_by) in zip(to_run, self._forward(to_run, storing), strict=True):
-                storing.store(task, room, {**made_by, **provenance})
+        with self._storing(to_run) as storing, closing(self._forward(to_run, storing)) as made:
+            for task, (room, missing, made_by) in zip(to_run, made, strict=True):
+                storing.store(task, room, missing, {**made_by, **provenance})
             storing.finish()
 
     def _storing(self, tasks: Sequence[FeatureTask]) -> FeatureStoring:
@@ -216,26 +182,26 @@ class _Run:
             self._store, self._recipe, most_rows=most_rows, shape=self._prefix.feature_shape, trace=self.trace
         )
 
-    def _forward(
-        self, tasks: Sequence[FeatureTask], storing: FeatureStoring
-    ) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        """Each task's images through the network: a room with their features, and what they were made by."""
+    def _forward(self, tasks: Sequence[FeatureTask], storing: FeatureStoring) -> Generator[_Made, None, None]:
+        """Each task's images through the network."""
         forward = Forward(
             self._store,
+            self._recipe,
             self._prefix,
             [task.shard for task in tasks],
-            executor=self._options.executor,
-            precision=self._options.precision,
-            device=self._options.device,
-            memory_bytes=self._options.memory_bytes,
-            max_batch=self._options.max_batch,
-            decode_threads=self._options.decode_threads,
+            options=self._options,
             trace=self.trace,
         )
         self.executor = forward.choice
-        for task in tasks:
-            room = storing.room()
-            forward.next_shard(task.shard.rows, room, self._progress.add)
-            yield room, forward.provenance
-            self.extracted[task.shard.images] = task.shard.rows
-            self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
+        with closing(forward):
+            for task in tasks:
+                room = storing.room()
+                bad = forward.next_shard(task.shard.rows, room, self._progress.add)
+                yield _Made(room, self._missing(task, bad), forward.provenance)
+                self.extracted[task.shard.images] = task.shard.rows
+                self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
+            self.restarts += forward.restarts
+
+    def _missing(self, task: FeatureTask, bad: Mapping[int, BadImage]) -> tuple[MissingRow, ...]:
+        self._details |= {(task.shard.images, row): image.detail for row, image in bad.items()}
+        return tuple(MissingRow(row, bad[row].reason) for row in sorted(bad))

@@ -19,8 +19,6 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 # glibc's; None where the C library is another one.
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-# The rest is a reserve for the rest of the machine, which is not still either.
-_DEFAULT_SHARE = 0.8
 # Where nothing can be found out.
 _UNKNOWN_FREE = 2 << 30
 
@@ -55,10 +53,16 @@ def resident_bytes() -> int:
     return value if value is not None else peak_bytes()
 
 
-def default_budget() -> int:
-    """A budget for the whole process: what it holds, and 80 % of what machine and control groups have free."""
+def mapped_bytes() -> int:
+    """Private memory that the process has mapped, touched or not (Linux; elsewhere what it occupies)."""
+    value = _status_bytes("VmData")
+    return value if value is not None else resident_bytes()
+
+
+def free_bytes() -> int:
+    """What the machine and the control groups around this process have free."""
     known = [value for value in (_machine_free(), cgroups.free_bytes()) if value is not None]
-    return resident_bytes() + int(_DEFAULT_SHARE * min(known, default=_UNKNOWN_FREE))
+    return min(known, default=_UNKNOWN_FREE)
 
 
 def _status_bytes(key: str) -> int | None:

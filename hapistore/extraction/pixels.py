@@ -10,10 +10,11 @@ import numpy as np
 from hapistore_format import ImageShard, ShardRef
 
 from ..catalog import open_image_shard
-from ..errors import HapistoreError, ImageError
+from ..errors import ImageError
 from ..images import Preprocess
 from ..stores import ObjectStore
 from ..threads import map_ahead
+from .bad_images import BadImage
 from .trace import Trace
 
 # Enough for the largest extraction batch while the one before it runs.
@@ -27,12 +28,8 @@ class _Row(NamedTuple):
 
 def decode_shards(
     store: ObjectStore, shards: Sequence[ShardRef], preprocess: Preprocess, *, threads: int, trace: Trace
-) -> Iterator[np.ndarray]:
-    """Pixels of every row of every shard, in order: uint8 [height, width, 3] each.
-
-    Raises:
-        HapistoreError: a row cannot be decoded; the message names it.
-    """
+) -> Iterator[np.ndarray | BadImage]:
+    """Pixels of every row of every shard, in order: uint8 [height, width, 3] each, or why there are none."""
 
     def rows() -> Iterator[_Row]:
         for shard in shards:
@@ -40,15 +37,12 @@ def decode_shards(
                 reader = open_image_shard(store, shard)
             yield from (_Row(reader, row) for row in range(len(reader)))
 
-    def decode(item: _Row) -> np.ndarray:
+    def decode(item: _Row) -> np.ndarray | BadImage:
         try:
             with trace.span("decode"):
                 return preprocess(item.shard.image(item.row))
         except ImageError as error:
-            raise HapistoreError(
-                f"{item.shard.where}, row {item.row}: {error.detail} [{error.reason}]; to leave such images out, "
-                "ingest their source into another dataset, with --check full"
-            ) from error
+            return BadImage(error.reason, error.detail)
 
     ahead = max(threads, min(1024, _AHEAD_BYTES // int(np.prod(preprocess.pixel_shape))))
     return map_ahead(decode, rows(), threads=threads, ahead=ahead, name="hapistore-decode")

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from hapistore_format import Recipe
+from hapistore_format import MissingRow, Recipe
 
-from ..catalog.features import FeatureTask, store_features
+from ..catalog.features import FeatureTask, ShardFeatures, store_features
 from ..stores import ObjectStore
 from .trace import Trace
 
@@ -54,13 +54,15 @@ class FeatureStoring:
         self._check(wait=len(self._running) == _BUFFERS)
         return self._free.get()
 
-    def store(self, task: FeatureTask, room: np.ndarray, provenance: dict[str, Any]) -> None:
+    def store(
+        self, task: FeatureTask, room: np.ndarray, missing: tuple[MissingRow, ...], provenance: dict[str, Any]
+    ) -> None:
         """Encode and store the first rows of a room, which is another's afterwards.
 
         Raises:
             HapistoreError: a shard before it could not be encoded or stored.
         """
-        self._running.append(self._thread.submit(self._store_one, task, room, provenance))
+        self._running.append(self._thread.submit(self._store_one, task, room, missing, provenance))
         self._check()
 
     def finish(self) -> None:
@@ -73,8 +75,11 @@ class FeatureStoring:
             self._running.popleft().result()
             wait = False
 
-    def _store_one(self, task: FeatureTask, room: np.ndarray, provenance: dict[str, Any]) -> None:
+    def _store_one(
+        self, task: FeatureTask, room: np.ndarray, missing: tuple[MissingRow, ...], provenance: dict[str, Any]
+    ) -> None:
+        features = ShardFeatures(room[: task.shard.rows], missing)
         try:
-            store_features(self._store, self._recipe, task, room[: task.shard.rows], provenance, timed=self._trace.span)
+            store_features(self._store, self._recipe, task, features, provenance, timed=self._trace.span)
         finally:
             self._free.put(room)

@@ -26,6 +26,8 @@ TYPES = {
     "batch": int,
     "peak_bytes": int,
     "seconds": float,
+    "restarts": int,
+    "left_out": list,
 }
 
 

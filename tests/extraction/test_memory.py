@@ -35,6 +35,9 @@ class _Small:
     def idle_bytes(self):
         return 500
 
+    def close(self):
+        pass
+
 
 def pixels(count):
     for number in range(count):
@@ -46,7 +49,7 @@ def pixels(count):
 def test_running_out_of_memory_loses_no_row_and_keeps_the_order(capacity, rows):
     executor = _Small(capacity)
     runner = BatchRunner(executor, budget_bytes=10**9, max_batch=64)
-    found = [int(row[0]) for batch in runner.run(pixels(rows)) for row in batch]
+    found = [int(row[0]) for _, batch in runner.run(pixels(rows)) for row in batch]
     assert found == [number % 256 for number in range(rows)]
     assert max(executor.batches, default=0) <= capacity
 
@@ -86,7 +89,7 @@ except hs.HapistoreError as error:
     failed = type(error).__name__
 runner = BatchRunner(executor, budget_bytes=1 << 40, max_batch=64)
 runner._search.batch = 48  # as if grown this far while there was more memory
-rows = sum(len(batch) for batch in runner.run(iter(pixels)))
+rows = sum(len(batch) for _, batch in runner.run(iter(pixels)))
 print(json.dumps({"whole_batch": failed, "rows": rows, "next_batch": runner._search.batch}))
 """
 

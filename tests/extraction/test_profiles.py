@@ -93,7 +93,7 @@ def test_the_next_run_begins_with_what_the_first_found():
     first = BatchRunner(_Line(), budget_bytes=1000 << 20, max_batch=256, profile_key=KEY, aim="memory")
     list(first.run(iter(pixels)))
     again = BatchRunner(_Line(), budget_bytes=1000 << 20, max_batch=256, profile_key=KEY, aim="memory")
-    sizes = [len(batch) for batch in again.run(iter(pixels))]
+    sizes = [len(batch) for _, batch in again.run(iter(pixels))]
     assert 60 <= first.largest_batch <= sizes[0]
     assert again.peak_bytes <= 1000 << 20
 

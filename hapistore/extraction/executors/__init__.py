@@ -1,6 +1,7 @@
 """A compiled prefix: pixels in, features out. Values agree within the recipe's precision, whoever runs it."""
 
 from .candidates import EXECUTORS
+from .child import ChildExecutor
 from .choosing import ExecutorChoice, choose_executor, open_executor
 from .eager import EagerExecutor
 from .inductor import InductorExecutor
@@ -10,6 +11,7 @@ from .protocol import Executor
 
 __all__ = [
     "EXECUTORS",
+    "ChildExecutor",
     "EagerExecutor",
     "Executor",
     "ExecutorChoice",

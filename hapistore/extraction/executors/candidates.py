@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ...models import Prefix
 from . import inductor, onnx_runtime, openvino
 from .eager import EagerExecutor
+from .exporting import save_exported
 from .inductor import InductorExecutor
 from .onnx_runtime import OnnxExecutor
 from .openvino import OpenVINOExecutor
 from .protocol import Executor
+from .saved_program import Source, Write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Candidate:
     Attributes:
         prepare_s: what making it takes for a usual network, roughly.
         missing: why it cannot be made here, or "".
-        open: makes it for a prefix and a precision.
+        open: makes it in a precision. save: writes a prefix for it, to be opened in another process.
         least_cores: with fewer it has nothing to gain.
     """
 
@@ -32,7 +33,8 @@ class Candidate:
     precisions: tuple[str, ...]
     prepare_s: float
     missing: Callable[[], str]
-    open: Callable[[Prefix, str], Executor]
+    open: Callable[[Source, str], Executor]
+    save: Write
     least_cores: int = 1
 
     @property
@@ -45,33 +47,40 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _eager(prefix: Prefix, precision: str) -> Executor:
-    return EagerExecutor(prefix, "cpu", precision)
+def _eager(source: Source, precision: str) -> Executor:
+    return EagerExecutor(source, "cpu", precision)
 
 
-def _openvino(streams: int) -> Callable[[Prefix, str], Executor]:
+def _openvino(streams: int) -> Callable[[Source, str], Executor]:
     return partial(_open_openvino, streams=streams)
 
 
-def _open_openvino(prefix: Prefix, precision: str, *, streams: int) -> Executor:
-    return OpenVINOExecutor(prefix, precision, streams)
+def _open_openvino(source: Source, precision: str, *, streams: int) -> Executor:
+    return OpenVINOExecutor(source, precision, streams)
 
 
 _BOTH = ("f32", "bf16")
 CANDIDATES = (
     Candidate(
         name="openvino", variant="2 streams", precisions=_BOTH, prepare_s=6, missing=openvino.missing,
-        open=_openvino(2), least_cores=2,
+        open=_openvino(2), save=openvino.save_openvino, least_cores=2,
     ),
     # Its network is converted already.
     Candidate(
         name="openvino", variant="1 stream", precisions=_BOTH, prepare_s=0.5, missing=openvino.missing,
-        open=_openvino(1),
+        open=_openvino(1), save=openvino.save_openvino,
     ),
-    Candidate(name="onnx", precisions=("f32",), prepare_s=12, missing=onnx_runtime.missing, open=OnnxExecutor),
-    Candidate(name="inductor", precisions=_BOTH, prepare_s=45, missing=inductor.missing, open=InductorExecutor),
-    Candidate(name="torch", precisions=_BOTH, prepare_s=0, missing=lambda: "", open=_eager),
+    Candidate(
+        name="onnx", precisions=("f32",), prepare_s=12, missing=onnx_runtime.missing, open=OnnxExecutor,
+        save=onnx_runtime.save_onnx,
+    ),
+    Candidate(
+        name="inductor", precisions=_BOTH, prepare_s=45, missing=inductor.missing, open=InductorExecutor,
+        save=save_exported,
+    ),
+    Candidate(name="torch", precisions=_BOTH, prepare_s=0, missing=lambda: "", open=_eager, save=save_exported),
 )  # fmt: skip
 """In the order in which they are taken unmeasured."""
 
+BY_LABEL = {candidate.label: candidate for candidate in CANDIDATES}
 EXECUTORS = ("auto", *dict.fromkeys(candidate.name for candidate in reversed(CANDIDATES)))

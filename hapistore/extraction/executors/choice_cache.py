@@ -53,7 +53,7 @@ class ChoiceCache:
             "architecture": prefix.architecture,
             "cut": prefix.cut,
             "program": prefix.program,
-            "pixels": list(prefix.preprocess.pixel_shape),
+            "pixels": list(prefix.pixel_shape),
             "shape": list(prefix.feature_shape),
             "precision": precision,
             "device": "cpu",

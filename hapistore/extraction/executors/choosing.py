@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from hapistore_format.recipe import PRECISIONS
 from ...errors import UsageError
 from ...models import Prefix
 from .agreement import Agreement, compare
-from .candidates import CANDIDATES, EXECUTORS, Candidate, cores
+from .candidates import BY_LABEL, CANDIDATES, EXECUTORS, Candidate, cores
+from .child import ChildExecutor
 from .choice_cache import ChoiceCache, KnownChoice, weights_digest
 from .eager import EagerExecutor
 from .measuring import Tournament, measuring_batch
@@ -100,6 +102,8 @@ def choose_executor(
     device: str | None = None,
     precision: str = "f32",
     images: int = 0,
+    child: bool = False,
+    memory_bytes: int | None = None,
 ) -> ExecutorChoice:
     """Make the fastest executor whose features agree with eager float32 within the precision.
 
@@ -112,6 +116,7 @@ def choose_executor(
         sample: uint8 [n, height, width, 3], a few real images to compare and measure on.
         device: a torch device; default ``cuda`` where there is one, else ``cpu``.
         images: how many there are to extract; 0 where nobody knows.
+        child: run it in a process of its own, and so each that is measured; it may occupy about ``memory_bytes``.
 
     Raises:
         UsageError: there is no such executor or precision here, or its features are not within the precision.
@@ -125,6 +130,8 @@ def choose_executor(
     elif device not in (None, "cpu"):
         raise UsageError(f"executor {name} runs on CPUs only, not on {device}; leave out one of the two")
     choosing = _Choosing(prefix, precision, sample, device or "cpu")
+    if child:
+        choosing.in_children(memory_bytes)
     if device not in (None, "cpu"):
         return choosing.only_eager()
     candidates = choosing.usable([c for c in CANDIDATES if name in ("auto", c.name)])
@@ -149,11 +156,16 @@ class _Choosing:
 
     def __init__(self, prefix: Prefix, precision: str, sample: np.ndarray, device: str) -> None:
         self._prefix, self._precision, self._sample = prefix, precision, sample
-        self._eager = EagerExecutor(prefix, device)
         self._expected: np.ndarray | None = None
         self._device = device
+        self._child = False
+        self._memory_bytes: int | None = None
         self._agreements: dict[str, Agreement] = {}
         self.passed_over: dict[str, str] = {}
+
+    def in_children(self, memory_bytes: int | None) -> None:
+        """Make each candidate in a process of its own."""
+        self._child, self._memory_bytes = True, memory_bytes
 
     def usable(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Those that can be here; of the others the reason is kept."""
@@ -170,13 +182,11 @@ class _Choosing:
 
     def only_eager(self) -> ExecutorChoice:
         """PyTorch on the device, checked where it is not the reference itself."""
-        if self._precision == "f32":
-            return ExecutorChoice(executor=self._eager, how="only", passed_over=self.passed_over)
-        executor = EagerExecutor(self._prefix, self._device, self._precision)
-        agreement = compare(executor.run(self._sample), self._reference())
-        if not agreement.within(self._precision):
-            raise self._none_agrees(f"torch is {agreement}")
-        return ExecutorChoice(executor=executor, how="only", agreement=agreement, passed_over=self.passed_over)
+        torch_candidate = BY_LABEL["torch"]
+        executor = self._open(torch_candidate)
+        if isinstance(executor, str):
+            raise self._none_agrees(f"torch: {executor}")
+        return self._chosen(torch_candidate, executor, "only", {})
 
     def known(self, candidates: Sequence[Candidate], cache: ChoiceCache) -> ExecutorChoice | None:
         """What an earlier extraction measured, checked anew unless it was for these weights."""
@@ -247,13 +257,16 @@ class _Choosing:
         Args:
             checked: what comparing it with these weights found before.
         """
-        if candidate.name == "torch" and self._precision == "f32":
-            return self._eager
-        try:
-            executor = candidate.open(self._prefix, self._precision)
-            agreement = checked or compare(executor.run(self._sample), self._reference())
+        executor: Executor | None = None
         # Export, conversion and compilation fail in as many ways as there are networks; any means "not this one".
+        try:
+            executor = self._make(candidate)
+            if isinstance(executor, EagerExecutor) and executor.precision == "f32":  # the reference itself
+                return executor
+            agreement = checked or compare(executor.run(self._sample), self._reference())
         except Exception as error:
+            if executor:
+                executor.close()
             lines = str(error).strip().splitlines()
             reason = f"it cannot run {self._prefix.architecture}: {lines[0] if lines else repr(error)}"
             _log.info("%s is not used: %s", candidate.label, error)
@@ -264,6 +277,24 @@ class _Choosing:
             return f"it is {agreement}"
         self._agreements[candidate.label] = agreement
         return executor
+
+    def _make(self, candidate: Candidate) -> Executor:
+        if self._child:
+            return ChildExecutor(
+                self._prefix,
+                candidate.label,
+                self._precision,
+                device=self._device,
+                memory_bytes=self._memory_bytes,
+            )
+        if candidate.name != "torch":
+            return candidate.open(self._prefix, self._precision)
+        return self._eager if self._precision == "f32" else EagerExecutor(self._prefix, self._device, self._precision)
+
+    @cached_property
+    def _eager(self) -> EagerExecutor:
+        """What defines features. Where it is on a GPU, the prefix is there too: made when it is first asked for."""
+        return EagerExecutor(self._prefix, self._device)
 
     def _reference(self) -> np.ndarray:
         if self._expected is None:

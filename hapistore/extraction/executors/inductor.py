@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from ...errors import UsageError
-from ...models import Prefix
 from ..user_cache import user_cache_folder
+from .exporting import module_of
 from .on_cpu import CPUExecutor
+from .saved_program import Source
 
 # Code for one size of batch is what Inductor is good at, and each size takes tens of seconds to compile: whatever the
 # extraction batch, it is computed so many images at a time, the last of them filled up.
@@ -42,7 +43,7 @@ class InductorExecutor(CPUExecutor):
 
     name = "inductor"
 
-    def __init__(self, prefix: Prefix, precision: str = "f32") -> None:
+    def __init__(self, source: Source, precision: str = "f32") -> None:
         if reason := missing():
             raise UsageError(f"executor inductor: {reason}")
         folder = user_cache_folder("inductor")
@@ -50,9 +51,9 @@ class InductorExecutor(CPUExecutor):
             # Its default is a name in /tmp that others can guess, and what lies there is run.
             os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
         self.precision = precision
-        self._shape = prefix.feature_shape
-        self._chunk = np.zeros((_CHUNK, *prefix.preprocess.pixel_shape), np.uint8)
-        self._compiled: _Forward | None = _compile(prefix, precision)
+        self._shape = source.feature_shape
+        self._chunk = np.zeros((_CHUNK, *source.pixel_shape), np.uint8)
+        self._compiled: _Forward | None = _compile(source, precision)
         self._run_chunk(self._chunk)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
@@ -76,8 +77,8 @@ class InductorExecutor(CPUExecutor):
         self._compiled = None
 
 
-def _compile(prefix: Prefix, precision: str) -> _Forward:
-    module = prefix.module.to("cpu")
+def _compile(source: Source, precision: str) -> _Forward:
+    module = module_of(source)
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from ...errors import ExecutorFailed, OutOfMemory
 from .candidates import Candidate
 from .protocol import Executor
 
@@ -103,7 +104,12 @@ class Tournament:
             self._fight(self.champion, candidate, executor)
 
     def _fight(self, champion: tuple[Candidate, Executor], candidate: Candidate, executor: Executor) -> None:
-        held, challenging = duel(champion[1], executor, self._pixels)
+        try:
+            held, challenging = duel(champion[1], executor, self._pixels)
+        except (OutOfMemory, ExecutorFailed) as error:
+            executor.close()
+            self.passed_over[candidate.label] = f"it failed: {error}"
+            return
         self.rates[champion[0].label], self.rates[candidate.label] = held, challenging
         if challenging > held:
             champion[1].close()

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import OutOfMemory
 from .. import memory
-from .protocol import is_out_of_memory
+from .protocol import executor_failed, is_out_of_memory
 
 
 class CPUExecutor:
@@ -18,10 +18,10 @@ class CPUExecutor:
         memory.reset_peak()
         try:
             return self._forward(pixels)
-        except Exception as error:  # ONNX Runtime's errors are no RuntimeErrors
+        except Exception as error:  # frameworks raise what they like, and so do networks
             if is_out_of_memory(error):
                 raise OutOfMemory(f"{len(pixels)} images did not fit: {error}") from error
-            raise
+            raise executor_failed(error) from error
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [n, height, width, 3] to float32 [n, *shape] of its own memory."""
@@ -32,3 +32,6 @@ class CPUExecutor:
 
     def idle_bytes(self) -> int:
         return memory.resident_bytes()
+
+    def free_bytes(self) -> int:
+        return memory.free_bytes()

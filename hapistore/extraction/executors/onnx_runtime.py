@@ -8,6 +8,7 @@ import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ...errors import UsageError
 from ...models import Prefix
 from .exporting import exported
 from .on_cpu import CPUExecutor
+from .saved_program import SavedProgram, Source
 
 _INSTALL = "pip install 'hapistore[onnx]'"
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -39,7 +41,7 @@ class OnnxExecutor(CPUExecutor):
 
     name = "onnx"
 
-    def __init__(self, prefix: Prefix, precision: str = "f32") -> None:
+    def __init__(self, source: Source, precision: str = "f32") -> None:
         if reason := missing():
             raise UsageError(f"executor onnx: {reason}")
         import onnxruntime
@@ -51,12 +53,10 @@ class OnnxExecutor(CPUExecutor):
         options.log_severity_level = 3  # errors
         # Memory as it is needed, not doubled: what stands still counts against the extraction's budget.
         providers = [("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]
-        with tempfile.TemporaryDirectory(prefix="hapistore-onnx-") as folder:
-            path = Path(folder, "prefix.onnx")
-            _save(prefix, path)
-            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        with _file_of(source) as path:
+            self._session: Any = onnxruntime.InferenceSession(path, options, providers=providers)
         self._input = self._session.get_inputs()[0].name
-        self._shape = prefix.feature_shape
+        self._shape = source.feature_shape
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         (features,) = self._session.run(None, {self._input: pixels})
@@ -66,8 +66,31 @@ class OnnxExecutor(CPUExecutor):
         self._session = None
 
 
-def _save(prefix: Prefix, path: Path) -> None:
-    """Write the prefix as ONNX, weights beside it: one message of ONNX holds at most 2 GiB."""
+def save_onnx(prefix: Prefix, program: str, weights: str) -> None:
+    """Write a prefix, its weights within: one message of ONNX, which holds at most 2 GiB.
+
+    Raises:
+        UsageError: it would be larger; onnx says so by ValueError.
+    """
+    try:
+        _to_onnx(prefix).save(program, external_data=False)
+    except ValueError as error:
+        raise UsageError(f"{prefix.architecture} is too large for one message of ONNX: {error}") from error
+
+
+@contextlib.contextmanager
+def _file_of(source: Source) -> Iterator[str]:
+    """Where a model can be read for a while."""
+    if isinstance(source, SavedProgram):
+        yield source.path
+        return
+    with tempfile.TemporaryDirectory(prefix="hapistore-onnx-") as folder:
+        path = Path(folder, "prefix.onnx")
+        _to_onnx(source).save(str(path), external_data=True)  # apart they may be of any size
+        yield str(path)
+
+
+def _to_onnx(prefix: Prefix) -> torch.onnx.ONNXProgram:
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
@@ -78,4 +101,4 @@ def _save(prefix: Prefix, path: Path) -> None:
     finally:
         quiet.setLevel(level)
     assert program is not None
-    program.save(str(path), external_data=True)
+    return program

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import threading
 import warnings
 import weakref
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from ...errors import UsageError
 from ...models import Prefix
 from .exporting import exported
 from .on_cpu import CPUExecutor
+from .saved_program import SavedProgram, Source
 
 _converted: weakref.WeakKeyDictionary[Prefix, Any] = weakref.WeakKeyDictionary()
 _converting = threading.Lock()
@@ -40,12 +43,8 @@ class OpenVINOExecutor(CPUExecutor):
 
     name = "openvino"
 
-    def __init__(self, prefix: Prefix, precision: str = "f32", streams: int = 1) -> None:
+    def __init__(self, source: Source, precision: str = "f32", streams: int = 1) -> None:
         openvino = _import_openvino()
-        with _converting:
-            model = _converted.get(prefix)
-            if model is None:
-                model = _converted[prefix] = _convert(openvino, prefix)
         config = {
             # CPUs with bf16 units would compute in bf16 by default, which is another precision.
             "INFERENCE_PRECISION_HINT": precision,
@@ -55,9 +54,10 @@ class OpenVINOExecutor(CPUExecutor):
         self.precision = precision
         self.variant = "1 stream" if streams == 1 else f"{streams} streams"
         self._streams = streams
-        self._compile: Callable[[], Any] | None = partial(openvino.Core().compile_model, model, "CPU", config)
+        # A saved model is read again where it is compiled again: until then its weights are in memory once.
+        self._compile: Callable[[], Any] | None = partial(_compile, openvino, source, config)
         self._requests = self._make_requests()
-        self._shape = prefix.feature_shape
+        self._shape = source.feature_shape
 
     def _make_requests(self) -> list[Any]:
         assert self._compile is not None, "it was closed"
@@ -115,6 +115,33 @@ def _import_openvino() -> Any:
     return openvino
 
 
+def save_openvino(prefix: Prefix, program: str, weights: str) -> None:
+    """Write a prefix's model, as XML and the weights apart."""
+    openvino = _import_openvino()
+    with tempfile.TemporaryDirectory(prefix="hapistore-openvino-") as folder:
+        named = Path(folder, "prefix.xml"), Path(folder, "prefix.bin")  # it wants these endings
+        for name, path in zip(named, (program, weights), strict=True):
+            name.symlink_to(path)
+        openvino.save_model(_converted_once(openvino, prefix), named[0], compress_to_fp16=False)
+
+
+def _compile(openvino: Any, source: Source, config: dict[str, str]) -> Any:
+    core = openvino.Core()
+    if not isinstance(source, SavedProgram):
+        return core.compile_model(_converted_once(openvino, source), "CPU", config)
+    with source.open() as file:
+        model = core.read_model(file.read(), openvino.Tensor(source.weights(), shared_memory=True))
+    return core.compile_model(model, "CPU", config)
+
+
+def _converted_once(openvino: Any, prefix: Prefix) -> Any:
+    with _converting:
+        model = _converted.get(prefix)
+        if model is None:
+            model = _converted[prefix] = _convert(openvino, prefix)
+        return model
+
+
 def _convert(openvino: Any, prefix: Prefix) -> Any:
     """The prefix as an OpenVINO model: uint8 [batch, height, width, 3] to features, any batch."""
     program = exported(prefix)
@@ -122,5 +149,5 @@ def _convert(openvino: Any, prefix: Prefix) -> Any:
         warnings.simplefilter("ignore", FutureWarning)  # torch's own, about torch's own code
         model = openvino.convert_model(program)
     # The converter leaves every side open; only the batch shall be.
-    model.reshape([-1, *prefix.preprocess.pixel_shape])
+    model.reshape([-1, *prefix.pixel_shape])
     return model

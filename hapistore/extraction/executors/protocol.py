@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ...errors import ExecutorFailed
+
 
 class Executor(Protocol):
     """Runs one prefix on one device in one precision. Called from one thread at a time, not always the same.
@@ -34,16 +36,20 @@ class Executor(Protocol):
 
         Raises:
             OutOfMemory: the batch did not fit; a smaller one may.
+            ExecutorFailed: it did not pass for another reason; a smaller one, without the image that is to blame, may.
         """
 
     def peak_bytes(self) -> int:
         """Highest memory use of the last ``run``, on the device that the memory budget is about."""
 
     def idle_bytes(self) -> int:
-        """Memory use between runs."""
+        """Memory use between runs, there."""
+
+    def free_bytes(self) -> int:
+        """What that device has free now."""
 
     def close(self) -> None:
-        """Give back what it holds; no run may follow. Twice is as good as once."""
+        """Give back what it holds, a process of its own too; no run may follow. Twice is as good as once."""
 
 
 OUT_OF_MEMORY_TEXTS = (
@@ -56,3 +62,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether a framework's error means that memory ran out: they raise RuntimeError for it."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(known in text for known in OUT_OF_MEMORY_TEXTS)
+
+
+def executor_failed(error: BaseException) -> ExecutorFailed:
+    """A framework's error about a batch, in one line."""
+    lines = str(error).strip().splitlines()
+    return ExecutorFailed("failed", f"{type(error).__name__}: {lines[0] if lines else 'no text'}"[:300])

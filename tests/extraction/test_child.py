@@ -1,0 +1,184 @@
+"""An executor in a process of its own: real crashes, kills and hangs, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import nn
+
+import hapistore as hs
+from hapistore.errors import ExecutorFailed, HapistoreError
+from hapistore.extraction.batching import BatchRunner
+from hapistore.extraction.executors import ChildExecutor, EagerExecutor
+
+# Not in a conftest: the executor's process finds modules where this one does.
+sys.path.append(str(Path(__file__).parent))
+from fragile_networks import CRASHES, HANGS, KILLS, RAISES, Fragile, NeedsSecret
+
+KILLED = int(os.environ.get("HAPISTORE_TEST_KILLS", "4"))
+PREPROCESS = hs.Preprocess(resize_px=8, crop_px=(8, 8), mean_levels=(0.0,) * 3, std_levels=(1.0,) * 3)
+
+
+def prefix_of(module: nn.Module):
+    return hs.backbone_from_module(module, name="fragile", preprocess=PREPROCESS, program="fragile 1").prefix()
+
+
+def picture(number: int, magic: int | None = None) -> np.ndarray:
+    pixels = np.random.default_rng(number).integers(0, 200, (8, 8, 3), dtype=np.uint8)
+    if magic is not None:
+        pixels[0, 0, 0] = magic
+    return pixels
+
+
+def descriptors() -> list[str]:
+    """Open files of this process that it shares with a child."""
+    names = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            names.append(str(link.readlink()))
+    return [name for name in names if "hapistore-" in name]
+
+
+def is_gone(pid: int, within_s: float = 20) -> bool:
+    """Whether a process ends in time; one that waits for its parent to notice has ended."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_what_an_image_does_to_its_executor_costs_its_row_alone():
+    prefix = prefix_of(Fragile())
+    magic = {9: RAISES, 14: CRASHES, 16: HANGS}
+    stream = [picture(number, magic.get(number)) for number in range(17)]
+    executor = ChildExecutor(prefix, "torch", sample=np.stack(stream[:2]), patience_s=1.0)
+    assert (executor.name, executor.device) == ("torch", "cpu")
+    runner = BatchRunner(executor, budget_bytes=1 << 40, max_batch=2)
+    found = dict(pair for rows, features in runner.run(iter(stream)) for pair in zip(rows, features, strict=True))
+    assert {row: image.reason for row, image in runner.failed.items()} == {9: "failed", 14: "crashed", 16: "hung"}
+    assert "a network's own error" in runner.failed[9].detail
+    assert "SIGSEGV" in runner.failed[14].detail
+    good = [number for number in range(17) if number not in magic]
+    assert sorted(found) == good
+    expected = EagerExecutor(prefix).run(np.stack([stream[number] for number in good]))
+    np.testing.assert_array_equal(np.stack([found[number] for number in good]), expected)
+    assert executor.restarts >= 4
+    assert executor.peak_bytes() >= executor.idle_bytes() > 20e6
+    assert any("hapistore-pixels" in name for name in descriptors())
+    score = Path(f"/proc/{executor.pid}/oom_score_adj")
+    assert not score.exists() or score.read_text().strip() == "1000"
+    executor.close()
+    executor.close()
+    assert is_gone(executor.pid)
+    assert descriptors() == []
+
+
+def test_kills_at_random_moments_cost_no_row():
+    prefix = prefix_of(Fragile(pause_s=0.01))
+    executor = ChildExecutor(prefix, "torch", sample=picture(0)[None])
+    source, killed = random.Random(5), set()
+
+    def kill() -> None:
+        """Every fourth child while it starts or soon after, the others at work."""
+        starts = 0
+        while len(killed) < KILLED:
+            at_work = len(killed) % 4 != 3
+            pid = executor.pid
+            if pid in killed or not executor._child.alive or (at_work and executor.restarts < starts):
+                time.sleep(0.005)
+                continue
+            time.sleep(source.uniform(0, 0.5 if at_work else 3))
+            if executor.pid == pid and executor._child.alive:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+                starts = executor.restarts + 1
+
+    def pictures():
+        number = 0
+        while killer.is_alive() or number < 50:
+            yield picture(number)
+            number += 1
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    runner = BatchRunner(executor, budget_bytes=1 << 40, max_batch=8)
+    rows, features = [], []
+    for numbers, batch in runner.run(pictures()):
+        rows += numbers.tolist()
+        features.append(batch)
+    assert len(killed) == KILLED
+    assert runner.failed == {}
+    assert rows == list(range(len(rows))) and len(rows) >= 50
+    expected = EagerExecutor(prefix_of(Fragile())).run(np.stack([picture(number) for number in rows]))
+    np.testing.assert_array_equal(np.concatenate(features), expected)
+    executor.close()
+    assert all(is_gone(pid) for pid in killed)
+
+
+def test_an_image_that_it_is_always_killed_at():
+    executor = ChildExecutor(prefix_of(Fragile()), "torch", sample=picture(0)[None])
+    with pytest.raises(ExecutorFailed, match=r"SIGKILL.*5 times in a row.*crashed"):
+        executor.run(picture(1, KILLS)[None])
+    executor.close()
+
+
+def test_it_has_no_secrets_and_says_why_it_cannot_start(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    prefix = prefix_of(NeedsSecret())
+    with pytest.raises(HapistoreError, match=r"ended \(with status 1\) before it was ready: .*there is no secret here"):
+        ChildExecutor(prefix, "torch", sample=picture(0)[None])
+    assert descriptors() == []
+
+
+_SCRIPT = """
+from fragile_networks import HANGS
+from test_child import Fragile, picture, prefix_of
+from hapistore.extraction.executors import ChildExecutor
+
+executor = ChildExecutor(prefix_of(Fragile()), "torch", sample=picture(0)[None])
+print(executor.pid, flush=True)
+executor.run(picture(1, HANGS)[None])
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_it_ends_with_its_parent(environment, how):
+    path = os.pathsep.join([str(Path(__file__).parent), environment["PYTHONPATH"]])
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SCRIPT], env={**environment, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        child = int(process.stdout.readline())
+        time.sleep(0.2)
+        assert not is_gone(child, within_s=0.1)
+        process.send_signal(how)
+        assert process.wait(20) == -how
+        assert is_gone(child)
+
+
+def test_a_class_that_the_child_cannot_import_is_exported():
+    class Local(nn.Module):
+        def forward(self, images):
+            return images.mean(dim=(2, 3))
+
+    prefix = prefix_of(Local())
+    pictures = np.stack([picture(number) for number in range(3)])
+    executor = ChildExecutor(prefix, "torch", sample=pictures[:1])
+    np.testing.assert_allclose(executor.run(pictures), EagerExecutor(prefix).run(pictures), rtol=1e-4)
+    executor.close()
