@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import hapistore as hs
 from hapistore.images import Preprocess
 from hapistore.models import Prefix
 
+_HERE = Path(__file__).parent
 _SIDE = 64
 # Kept in a global: the definitions go with the object.
 _SCHEMAS = torch.library.Library("torchvision", "FRAGMENT")
@@ -38,6 +40,13 @@ def store(tmp_path, photographs, imagenet, write_manifest):
     assert result.images == 48
     assert len(result.version.shards) > 3
     return store
+
+
+@pytest.fixture
+def children_know_operators(monkeypatch):
+    """Processes of executors know the operators of ``fragile_networks``."""
+    monkeypatch.syspath_prepend(str(_HERE))
+    monkeypatch.syspath_prepend(str(_HERE / "child_site"))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from PIL import Image
 import hapistore as hs
 from hapistore.errors import HapistoreError
 
-# Not in a conftest: the executor's process finds modules where this one does.
+# The operators live in a module that other processes can import too.
 sys.path.append(str(Path(__file__).parent))
 from fragile_networks import CRASHES, RAISES, Fragile
 
@@ -51,6 +51,7 @@ def rows_of(store) -> dict[int, np.ndarray]:
     return dict(zip(batch.rows.tolist(), batch.features, strict=True))
 
 
+@pytest.mark.usefixtures("children_know_operators")
 def test_their_rows_are_left_out_until_they_are_tried_again(store, pictures):
     options = {"executor": "torch", "child": True}
     first = hs.extract(

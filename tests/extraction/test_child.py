@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,15 @@ import pytest
 from torch import nn
 
 import hapistore as hs
-from hapistore.errors import ExecutorFailed, HapistoreError
+from hapistore.errors import ExecutorFailed, HapistoreError, UsageError
 from hapistore.extraction.batching import BatchRunner
 from hapistore.extraction.executors import ChildExecutor, EagerExecutor
+from hapistore.extraction.executors.candidates import BY_LABEL
+from hapistore.extraction.executors.saved_program import SavedProgram
 
-# Not in a conftest: the executor's process finds modules where this one does.
+# The operators live in a module that other processes can import too.
 sys.path.append(str(Path(__file__).parent))
-from fragile_networks import CRASHES, HANGS, KILLS, RAISES, Fragile, NeedsSecret
+from fragile_networks import CRASHES, HANGS, KILLS, RAISES, Fragile, NeedsSecret, Undecided
 
 KILLED = int(os.environ.get("HAPISTORE_TEST_KILLS", "4"))
 PREPROCESS = hs.Preprocess(resize_px=8, crop_px=(8, 8), mean_levels=(0.0,) * 3, std_levels=(1.0,) * 3)
@@ -63,12 +66,13 @@ def is_gone(pid: int, within_s: float = 20) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("children_know_operators")
 def test_what_an_image_does_to_its_executor_costs_its_row_alone():
     prefix = prefix_of(Fragile())
     magic = {9: RAISES, 14: CRASHES, 16: HANGS}
     stream = [picture(number, magic.get(number)) for number in range(17)]
-    executor = ChildExecutor(prefix, "torch", sample=np.stack(stream[:2]), patience_s=1.0)
-    assert (executor.name, executor.device) == ("torch", "cpu")
+    executor = ChildExecutor(prefix, "torch", patience_s=1.0)
+    assert (executor.name, executor.precision, executor.device) == ("torch", "f32", "cpu")
     runner = BatchRunner(executor, budget_bytes=1 << 40, max_batch=2)
     found = dict(pair for rows, features in runner.run(iter(stream)) for pair in zip(rows, features, strict=True))
     assert {row: image.reason for row, image in runner.failed.items()} == {9: "failed", 14: "crashed", 16: "hung"}
@@ -89,9 +93,10 @@ def test_what_an_image_does_to_its_executor_costs_its_row_alone():
     assert descriptors() == []
 
 
+@pytest.mark.usefixtures("children_know_operators")
 def test_kills_at_random_moments_cost_no_row():
     prefix = prefix_of(Fragile(pause_s=0.01))
-    executor = ChildExecutor(prefix, "torch", sample=picture(0)[None])
+    executor = ChildExecutor(prefix, "torch")
     source, killed = random.Random(5), set()
 
     def kill() -> None:
@@ -131,19 +136,49 @@ def test_kills_at_random_moments_cost_no_row():
     assert all(is_gone(pid) for pid in killed)
 
 
+@pytest.mark.usefixtures("children_know_operators")
 def test_an_image_that_it_is_always_killed_at():
-    executor = ChildExecutor(prefix_of(Fragile()), "torch", sample=picture(0)[None])
+    executor = ChildExecutor(prefix_of(Fragile()), "torch")
     with pytest.raises(ExecutorFailed, match=r"SIGKILL.*5 times in a row.*crashed"):
         executor.run(picture(1, KILLS)[None])
     executor.close()
 
 
-def test_it_has_no_secrets_and_says_why_it_cannot_start(monkeypatch):
+@pytest.mark.usefixtures("children_know_operators")
+def test_it_has_no_secrets(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     prefix = prefix_of(NeedsSecret())
-    with pytest.raises(HapistoreError, match=r"ended \(with status 1\) before it was ready: .*there is no secret here"):
-        ChildExecutor(prefix, "torch", sample=picture(0)[None])
+    EagerExecutor(prefix).run(picture(0)[None])
+    with closing(ChildExecutor(prefix, "torch")) as executor, pytest.raises(ExecutorFailed, match="no secret here"):
+        executor.run(picture(0)[None])
+
+
+def test_it_says_why_it_cannot_start(monkeypatch, tmp_path):
+    with pytest.raises(HapistoreError, match="the executor's process cannot run it: RuntimeError: "):
+        ChildExecutor(prefix_of(Fragile()), "torch")  # with an operator that is not known there
+    (tmp_path / "sitecustomize.py").write_text("import os; os.write(2, b'not today'); os._exit(3)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(HapistoreError, match=r"ended \(with status 3\) before it was ready: not today"):
+        ChildExecutor(prefix_of(Fragile()), "torch")
     assert descriptors() == []
+
+
+def test_what_it_is_made_from_cannot_be_changed(prefix):
+    with closing(SavedProgram.of(prefix, BY_LABEL["torch"].save)) as program:
+        with pytest.raises(PermissionError):
+            os.pwrite(program.descriptors[0], b"other", 0)
+        with pytest.raises(PermissionError):
+            os.ftruncate(program.descriptors[0], 10)
+        assert len(program.open().read()) > 10_000_000
+
+
+def test_a_network_that_cannot_be_exported_is_refused(store):
+    prefix = prefix_of(Undecided())
+    options = hs.ExtractOptions(executor="torch", child=True)
+    with pytest.raises(UsageError, match=r"no executor can give fragile in f32: torch: it cannot run fragile"):
+        hs.extract(store, "mixed", prefix, options=options)
+    assert descriptors() == []
+    assert hs.extract(store, "mixed", prefix, options=hs.ExtractOptions(executor="torch")).images == 48
 
 
 _SCRIPT = """
@@ -151,7 +186,7 @@ from fragile_networks import HANGS
 from test_child import Fragile, picture, prefix_of
 from hapistore.extraction.executors import ChildExecutor
 
-executor = ChildExecutor(prefix_of(Fragile()), "torch", sample=picture(0)[None])
+executor = ChildExecutor(prefix_of(Fragile()), "torch")
 print(executor.pid, flush=True)
 executor.run(picture(1, HANGS)[None])
 """
@@ -159,7 +194,8 @@ executor.run(picture(1, HANGS)[None])
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_it_ends_with_its_parent(environment, how):
-    path = os.pathsep.join([str(Path(__file__).parent), environment["PYTHONPATH"]])
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here / "child_site"), str(here), environment["PYTHONPATH"]])
     process = subprocess.Popen(
         [sys.executable, "-c", _SCRIPT], env={**environment, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
     )
@@ -172,13 +208,13 @@ def test_it_ends_with_its_parent(environment, how):
         assert is_gone(child)
 
 
-def test_a_class_that_the_child_cannot_import_is_exported():
+def test_a_class_that_the_child_cannot_import():
     class Local(nn.Module):
         def forward(self, images):
             return images.mean(dim=(2, 3))
 
     prefix = prefix_of(Local())
     pictures = np.stack([picture(number) for number in range(3)])
-    executor = ChildExecutor(prefix, "torch", sample=pictures[:1])
+    executor = ChildExecutor(prefix, "torch")
     np.testing.assert_allclose(executor.run(pictures), EagerExecutor(prefix).run(pictures), rtol=1e-4)
     executor.close()

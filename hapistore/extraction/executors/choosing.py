@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 
 from hapistore_format.recipe import PRECISIONS
 
-from ...errors import UsageError
+from ...errors import ExecutorFailed, OutOfMemory, UsageError
 from ...models import Prefix
 from .agreement import Agreement, compare
 from .candidates import BY_LABEL, CANDIDATES, EXECUTORS, Candidate, cores
@@ -133,16 +134,19 @@ def choose_executor(
     if child:
         choosing.in_children(memory_bytes)
     if device not in (None, "cpu"):
-        return choosing.only_eager()
+        with closing(choosing):
+            return choosing.only_eager()
     candidates = choosing.usable([c for c in CANDIDATES if name in ("auto", c.name)])
     if not candidates:
         raise UsageError(f"executor {name} cannot be used here: {'; '.join(set(choosing.passed_over.values()))}")
     if [c.name for c in candidates] == ["torch"]:
-        return choosing.only_eager()
+        with closing(choosing):
+            return choosing.only_eager()
     cache = ChoiceCache(prefix, precision, [c.label for c in candidates])
-    choice = choosing.known(candidates, cache) or (
-        choosing.first(candidates) if images < FEW_IMAGES else choosing.measured(candidates, cache, images)
-    )
+    with closing(choosing):
+        choice = choosing.known(candidates, cache) or (
+            choosing.first(candidates) if images < FEW_IMAGES else choosing.measured(candidates, cache, images)
+        )
     _log.info("executor %s: %s", choice.how, choice.describe())
     return choice
 
@@ -158,6 +162,7 @@ class _Choosing:
         self._prefix, self._precision, self._sample = prefix, precision, sample
         self._expected: np.ndarray | None = None
         self._device = device
+        self._chosen_executor: Executor | None = None
         self._child = False
         self._memory_bytes: int | None = None
         self._agreements: dict[str, Agreement] = {}
@@ -166,6 +171,11 @@ class _Choosing:
     def in_children(self, memory_bytes: int | None) -> None:
         """Make each candidate in a process of its own."""
         self._child, self._memory_bytes = True, memory_bytes
+
+    def close(self) -> None:
+        """Give back the reference, if it was not chosen."""
+        if "_eager" in self.__dict__ and self._eager is not self._chosen_executor:
+            self._eager.close()
 
     def usable(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Those that can be here; of the others the reason is kept."""
@@ -243,6 +253,7 @@ class _Choosing:
         checked: Agreement | None = None,
         passed_over: dict[str, str] | None = None,
     ) -> ExecutorChoice:
+        self._chosen_executor = executor
         return ExecutorChoice(
             executor=executor,
             how=how,
@@ -261,9 +272,9 @@ class _Choosing:
         # Export, conversion and compilation fail in as many ways as there are networks; any means "not this one".
         try:
             executor = self._make(candidate)
-            if isinstance(executor, EagerExecutor) and executor.precision == "f32":  # the reference itself
-                return executor
-            agreement = checked or compare(executor.run(self._sample), self._reference())
+            if executor is self.__dict__.get("_eager"):  # the reference itself
+                return self._eager
+            agreement = checked or self._compared(executor)
         except Exception as error:
             if executor:
                 executor.close()
@@ -278,27 +289,33 @@ class _Choosing:
         self._agreements[candidate.label] = agreement
         return executor
 
+    def _compared(self, executor: Executor) -> Agreement:
+        expected = self._reference()  # first: it may take images from the sample
+        return compare(executor.run(self._sample), expected)
+
     def _make(self, candidate: Candidate) -> Executor:
+        if candidate.name == "torch" and self._precision == "f32":
+            return self._eager
+        return self._make_in(candidate, self._precision)
+
+    def _make_in(self, candidate: Candidate, precision: str) -> Executor:
         if self._child:
             return ChildExecutor(
-                self._prefix,
-                candidate.label,
-                self._precision,
-                device=self._device,
-                memory_bytes=self._memory_bytes,
+                self._prefix, candidate.label, precision, device=self._device, memory_bytes=self._memory_bytes
             )
-        if candidate.name != "torch":
-            return candidate.open(self._prefix, self._precision)
-        return self._eager if self._precision == "f32" else EagerExecutor(self._prefix, self._device, self._precision)
+        if candidate.name == "torch":
+            return EagerExecutor(self._prefix, self._device, precision)
+        return candidate.open(self._prefix, precision)
 
     @cached_property
-    def _eager(self) -> EagerExecutor:
-        """What defines features. Where it is on a GPU, the prefix is there too: made when it is first asked for."""
-        return EagerExecutor(self._prefix, self._device)
+    def _eager(self) -> Executor:
+        """What defines features. In a child as well: an image of the sample may be one that a network crashes at."""
+        return self._make_in(BY_LABEL["torch"], "f32")
 
     def _reference(self) -> np.ndarray:
+        """Its features of the sample, which images that it fails at are taken from."""
         if self._expected is None:
-            self._expected = self._eager.run(self._sample)
+            self._sample, self._expected = _run_each(self._eager, self._sample)
         return self._expected
 
     def _reasons(self) -> str:
@@ -307,3 +324,28 @@ class _Choosing:
     def _none_agrees(self, reasons: str) -> UsageError:
         other = "; try --precision f32" if self._precision != "f32" else ""
         return UsageError(f"no executor can give {self._prefix.architecture} in {self._precision}: {reasons}{other}")
+
+
+def _run_each(executor: Executor, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The images that pass, and their features; one by one where they do not pass together.
+
+    Raises:
+        OutOfMemory, ExecutorFailed: none passes.
+    """
+    try:
+        return pixels, executor.run(pixels)
+    except (OutOfMemory, ExecutorFailed) as error:
+        if len(pixels) == 1:
+            raise
+        _log.info("%d images fail together, and are tried one by one: %s", len(pixels), error)
+    passed: list[tuple[np.ndarray, np.ndarray]] = []
+    for number in range(len(pixels)):
+        last = number == len(pixels) - 1
+        try:
+            passed.append((pixels[number : number + 1], executor.run(pixels[number : number + 1])))
+        except (OutOfMemory, ExecutorFailed) as error:
+            if last and not passed:
+                raise
+            _log.info("image %d of the sample is left out: %s", number, error)
+    images, features = zip(*passed, strict=True)
+    return np.concatenate(images), np.concatenate(features)

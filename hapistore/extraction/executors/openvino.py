@@ -54,7 +54,6 @@ class OpenVINOExecutor(CPUExecutor):
         self.precision = precision
         self.variant = "1 stream" if streams == 1 else f"{streams} streams"
         self._streams = streams
-        # A saved model is read again where it is compiled again: until then its weights are in memory once.
         self._compile: Callable[[], Any] | None = partial(_compile, openvino, source, config)
         self._requests = self._make_requests()
         self._shape = source.feature_shape
@@ -130,7 +129,7 @@ def _compile(openvino: Any, source: Source, config: dict[str, str]) -> Any:
     if not isinstance(source, SavedProgram):
         return core.compile_model(_converted_once(openvino, source), "CPU", config)
     with source.open() as file:
-        model = core.read_model(file.read(), openvino.Tensor(source.weights(), shared_memory=True))
+        model = core.read_model(file.read(), openvino.Tensor(source.weights, shared_memory=True))
     return core.compile_model(model, "CPU", config)
 
 

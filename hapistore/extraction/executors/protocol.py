@@ -66,5 +66,5 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def executor_failed(error: BaseException) -> ExecutorFailed:
     """A framework's error about a batch, in one line."""
-    lines = str(error).strip().splitlines()
-    return ExecutorFailed("failed", f"{type(error).__name__}: {lines[0] if lines else 'no text'}"[:300])
+    text = " ".join(str(error).split()) or "no text"
+    return ExecutorFailed("failed", f"{type(error).__name__}: {text}"[:300])

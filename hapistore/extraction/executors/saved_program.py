@@ -12,6 +12,7 @@ import mmap
 import os
 import weakref
 from collections.abc import Callable
+from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
@@ -64,8 +65,12 @@ class SavedProgram:
         """The program, to be read."""
         return open(self.path, "rb")
 
+    @cached_property
     def weights(self) -> np.ndarray:
-        """uint8 [bytes] of the weights' file, mapped and not copied; writing to it changes nothing but itself."""
+        """uint8 [bytes] of the weights' file, mapped and not copied; writing to it changes nothing but itself.
+
+        It is there as long as this object: what is made of it may point into it.
+        """
         size = os.fstat(self.descriptors[1]).st_size
         return np.frombuffer(mmap.mmap(self.descriptors[1], size, access=mmap.ACCESS_COPY), np.uint8)
 
