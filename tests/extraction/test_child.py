@@ -170,7 +170,8 @@ def test_what_it_is_made_from_cannot_be_changed(prefix):
             os.pwrite(program.descriptors[0], b"other", 0)
         with pytest.raises(PermissionError):
             os.ftruncate(program.descriptors[0], 10)
-        assert len(program.open().read()) > 10_000_000
+        with program.open() as file:
+            assert len(file.read()) > 10_000_000
 
 
 @pytest.mark.usefixtures("children_know_operators")
