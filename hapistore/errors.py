@@ -13,7 +13,8 @@
     ├── ImageError                 encoded bytes that are no usable image
     ├── MissingObjects             what a version names, or is about to, is not in the store
     ├── MissingFeatures            a view whose feature shards are not all extracted
-    └── OutOfMemory                an executor could not hold its extraction batch
+    ├── OutOfMemory                an executor could not hold its extraction batch
+    └── ExecutorFailed             an executor could not run its extraction batch, and a smaller one may pass
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from hapistore_format.errors import DamagedError, FormatError, HapistoreError
 __all__ = [
     "AlreadyExists",
     "DamagedError",
+    "ExecutorFailed",
     "FormatError",
     "HapistoreError",
     "ImageError",
@@ -124,3 +126,18 @@ class MissingObjects(HapistoreError):
 
 class OutOfMemory(HapistoreError):
     """The extraction batch did not fit in memory; a smaller one may."""
+
+
+class ExecutorFailed(HapistoreError):
+    """An extraction batch that ended its executor, or that this raised an error for; a smaller one may pass.
+
+    Attributes:
+        reason: a code: ``failed`` (an error), ``crashed`` (its process ended), ``hung`` (it did not answer).
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{detail} [{reason}]")
+        self.reason, self.detail = reason, detail
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ExecutorFailed, (self.reason, self.detail)

@@ -17,6 +17,14 @@ settings.register_profile("hapistore", database=None, deadline=None)
 settings.load_profile("hapistore")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def user_cache(tmp_path_factory) -> Path:
+    """The user's cache folder for this process and those it starts: nothing is written outside of pytest's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def photographs() -> list[Path]:
     """The ELPV photographs: 300×300 grey PNGs of 34 KB on average."""
@@ -46,7 +54,7 @@ def write_manifest():
 
 
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
+def environment(user_cache) -> dict[str, str]:
     """For processes that must find the packages as this one does."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "HF_HUB_OFFLINE": "1"}
 

@@ -8,11 +8,12 @@ from .codecs import Codec, codec_names, get_codec
 from .digests import file_digest, is_digest, record_digest, shard_digest
 from .errors import DamagedError, FormatError, HapistoreError
 from .expiry import Expiry
-from .feature_shard import FeatureHeader, FeatureShardReader, write_feature_shard
+from .feature_shard import FeatureHeader, FeatureShardReader, read_feature_header, write_feature_shard
 from .file_seal import FileSeal
 from .image_shard import ImageRecord, ImageShard
 from .image_shard_arrow import ImageShardReader, write_image_shard
 from .image_shard_lmdb import LmdbImageShard, LmdbShardFile, write_lmdb_image_shard
+from .missing_rows import MissingRow
 from .recipe import Recipe
 from .sealed_json import read_sealed_json, write_sealed_json
 from .version import LAYOUTS, DatasetVersion, ShardRef
@@ -39,12 +40,14 @@ __all__ = [
     "ImageShardReader",
     "LmdbImageShard",
     "LmdbShardFile",
+    "MissingRow",
     "Recipe",
     "ShardRef",
     "codec_names",
     "file_digest",
     "get_codec",
     "is_digest",
+    "read_feature_header",
     "read_sealed_json",
     "read_weights",
     "record_digest",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from .codecs.compressors import COMPRESSORS
 from .codecs.quantisers import Params
 from .digests import is_digest
 from .errors import FormatError
-from .sealed_arrow import SealedFile, SealedWriter
+from .missing_rows import REQUIRED, MissingRow, missing_json, parse_missing
+from .sealed_arrow import SealedFile, SealedWriter, read_head
 from .sealed_json import check_format, is_shape, parse_object, take
 
 _META_KEY = b"hapistore.features"
@@ -38,6 +39,7 @@ class FeatureHeader:
     Attributes:
         recipe: recipe digest; ``images``: digest of the image shard; ``codec``: spec string.
         rows: how many; ``shape``: of one row.
+        missing: rows without features, ascending.
     """
 
     recipe: str
@@ -45,9 +47,13 @@ class FeatureHeader:
     codec: str
     rows: int
     shape: tuple[int, ...]
+    missing: tuple[MissingRow, ...] = ()
 
     def to_json(self) -> str:
-        return json.dumps({"format": 1, **asdict(self)}, sort_keys=True, separators=(",", ":"))
+        value: dict[str, Any] = {"format": 1, **vars(self)}
+        del value["missing"]
+        value |= missing_json(self.missing)
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: bytes, *, where: str) -> FeatureHeader:
@@ -57,7 +63,7 @@ class FeatureHeader:
             FormatError: ``bad-features``, ``bad-field``, ``too-large`` or ``unsupported-version``.
         """
         value = parse_object(text, "bad-features", where=where)
-        check_format(value, 1, where=where)
+        check_format(value, 1, where=where, known=(REQUIRED,))
         shape = take(value, "shape", list, where=where)
         if not is_shape(shape):
             raise FormatError("bad-field", f"its shape is {shape!r:.80}", where=where)
@@ -67,9 +73,13 @@ class FeatureHeader:
             codec=take(value, "codec", str, where=where),
             rows=take(value, "rows", int, where=where),
             shape=tuple(shape),
+            missing=parse_missing(value, where=where),
         )
         if header.rows < 1 or not (is_digest(header.recipe) and is_digest(header.images)):
             raise FormatError("bad-field", "its rows, recipe or image shard are impossible", where=where)
+        last = header.missing[-1].row if header.missing else 0
+        if last >= header.rows:
+            raise FormatError("bad-field", f"row {last!r:.80} is missing, of {header.rows!r:.80}", where=where)
         if header.rows * math.prod(shape) * 4 > MAX_DECODED_BYTES:
             raise FormatError(
                 "too-large", f"{header.rows!r:.80} rows of {shape} exceed {MAX_DECODED_BYTES} B", where=where
@@ -78,22 +88,34 @@ class FeatureHeader:
 
 
 def write_feature_shard(
-    features: np.ndarray, *, codec: str, recipe: str, images: str, provenance: dict[str, Any]
+    features: np.ndarray,
+    *,
+    codec: str,
+    recipe: str,
+    images: str,
+    provenance: dict[str, Any],
+    missing: Sequence[MissingRow] = (),
 ) -> memoryview:
     """Encode and serialise a shard's features.
 
     Args:
         features: float32 [rows, *shape].
         provenance: executor, device, versions; for people.
+        missing: rows without features; what ``features`` holds there is not stored.
 
     Raises:
         FormatError: ``not-finite`` or ``out-of-range``, naming the row, where the codec cannot store a value.
     """
     header = FeatureHeader(
-        recipe=recipe, images=images, codec=codec, rows=len(features), shape=tuple(features.shape[1:])
+        recipe=recipe,
+        images=images,
+        codec=codec,
+        rows=len(features),
+        shape=tuple(features.shape[1:]),
+        missing=tuple(sorted(missing)),
     )
     method = get_codec(codec)
-    params = method.quantiser.fit(features, ChannelAxes.of(header.shape))
+    features, params = _fit(features, header, method)
     schema = _schema(header, method)
     writer = SealedWriter(schema)
     for start, stop in _block_spans(header, method):
@@ -105,6 +127,25 @@ def write_feature_shard(
         _PROVENANCE_KEY: json.dumps(provenance, sort_keys=True, separators=(",", ":")),
     }
     return writer.finish(extra)
+
+
+def _fit(features: np.ndarray, header: FeatureHeader, method: Codec) -> tuple[np.ndarray, Params]:
+    """The features with missing rows as what is stored as 0, and parameters in which these have no part."""
+    axes = ChannelAxes.of(header.shape)
+    gone = np.array([row for row, _ in header.missing], np.int64)
+    if not len(gone):
+        return features, method.quantiser.fit(features, axes)
+    kept = np.setdiff1d(np.arange(header.rows), gone)
+    if len(kept):  # the one before stands in for a row that is missing, so that an error names the right row
+        stand_in = np.searchsorted(kept, np.arange(header.rows), side="right") - 1
+        filled = features[kept[np.maximum(stand_in, 0)]]
+    else:
+        filled = np.zeros_like(features)
+    params = method.quantiser.fit(filled, axes)
+    zero = np.empty((1, *header.shape), np.float32)
+    method.quantiser.gather(np.zeros(zero.shape, method.quantiser.dtype), np.zeros(1, np.int64), axes, params, zero)
+    filled[gone] = zero
+    return filled, params
 
 
 def _schema(header: FeatureHeader, method: Codec) -> pa.Schema:
@@ -132,6 +173,18 @@ def _record_batch(block: bytes | np.ndarray, rows: int, schema: pa.Schema) -> pa
     return pa.record_batch([pa.ExtensionArray.from_storage(schema.field(0).type, storage)], schema=schema)
 
 
+def read_feature_header(data: memoryview, *, where: str) -> FeatureHeader:
+    """The header from the beginning of a feature shard, which is not checked against a checksum.
+
+    Whoever opens the whole file later compares it with the header found then.
+
+    Raises:
+        FormatError: it holds no such header.
+    """
+    schema = read_head(data, where=where)
+    return FeatureHeader.parse((schema.metadata or {}).get(_META_KEY, b""), where=where)
+
+
 class FeatureShardReader:
     """One feature shard, every byte of it checked on opening.
 
@@ -157,6 +210,11 @@ class FeatureShardReader:
 
     def __len__(self) -> int:
         return self.header.rows
+
+    @property
+    def missing(self) -> tuple[MissingRow, ...]:
+        """Rows without features, ascending; what the methods below give for them means nothing."""
+        return self.header.missing
 
     def stored(self, out: np.ndarray | None = None) -> np.ndarray:
         """All rows as stored: [rows, *shape] in the quantiser's dtype, decompressed but not dequantised.

@@ -9,8 +9,25 @@ from typing import Any
 from .errors import DamagedError, FormatError
 from .sealed_json import canonical_json, check_format, is_shape, read_sealed_json, take, take_digest, write_sealed_json
 
-PRECISIONS = {"f32": 1e-4}
-"""Precision → how far features of one recipe may differ between executors, relative to a feature's largest value."""
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How near an image's features must be to those of float32 arithmetic, whoever computes them.
+
+    Attributes:
+        of_largest: largest difference of a value, in parts of the largest magnitude among the image's features.
+        least_cosine: least cosine between the two, of a precision whose single values may be far off.
+    """
+
+    of_largest: float
+    least_cosine: float = -1.0
+
+
+PRECISIONS = {
+    "f32": Tolerance(of_largest=1e-4),
+    "bf16": Tolerance(of_largest=0.5, least_cosine=0.9),
+}
+"""Precision → what features of one recipe have in common, whichever executor made them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +40,7 @@ class Recipe:
         program: digest of the prefix as a program, for networks that have no well-known name.
         cut: name of the cut.
         preprocess: preprocessing, decoder included, as plain JSON.
-        precision: ``f32``.
+        precision: ``f32`` or ``bf16``, the arithmetic that the prefix may be computed in.
         shape: of one image's features, without the row axis.
         notes: for people (where the weights come from); not hashed.
     """
@@ -41,6 +58,12 @@ class Recipe:
         value = asdict(self)
         del value["notes"]
         return value
+
+    @property
+    def label(self) -> str:
+        """Architecture and cut for people, and the precision unless it is the usual one."""
+        usual = f"{self.architecture}:{self.cut}"
+        return usual if self.precision == "f32" else f"{usual}:{self.precision}"
 
     @property
     def digest(self) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,6 +40,8 @@ _FIRST = ("schema", "record batch")  # messages of block 0
 _INDEX_KEY = "hapistore.index"
 _SEAL_FIELD = b'"sha256":"'
 MAX_INDEX_BYTES = 256 << 20
+HEAD_START_BYTES = 16
+"""Of a file: they tell how long its schema is."""
 
 
 class SealedWriter:
@@ -192,6 +195,29 @@ def _parse_index(text: bytes, most: int, *, where: str) -> SealIndex:
     if not ends:
         raise DamagedError("bad-index", "its index lists no block", where=where)
     return SealIndex(tuple(ends), checksums)
+
+
+def head_bytes(data: memoryview, *, where: str) -> int:
+    """Where the schema of a sealed Arrow file ends, by the file's first 16 bytes.
+
+    Raises:
+        FormatError: ``not-arrow``.
+    """
+    mark, size = struct.unpack_from("<II", data, len(_MAGIC)) if len(data) >= HEAD_START_BYTES else (0, 0)
+    if bytes(data[: len(_MAGIC)]) != _MAGIC or mark != 0xFFFFFFFF or size > MAX_INDEX_BYTES:
+        raise FormatError("not-arrow", "it does not begin as Arrow files do", where=where)
+    return HEAD_START_BYTES + int(size)
+
+
+def read_head(data: memoryview, *, where: str) -> pa.Schema:
+    """The schema of a sealed Arrow file from its beginning alone, which no checksum covers.
+
+    Raises:
+        FormatError: ``not-arrow``.
+    """
+    head = data[len(_MAGIC) : head_bytes(data, where=where)]
+    (message,) = read_messages(head, _FIRST[:1], where=where)
+    return read_schema(message, where=where)
 
 
 class SealedFile:

@@ -124,10 +124,13 @@ def take_digest(value: dict[str, Any], key: str, *, where: str) -> str:
     return found
 
 
-def check_format(value: dict[str, Any], supported: int, *, where: str) -> None:
+def check_format(value: dict[str, Any], supported: int, *, where: str, known: tuple[str, ...] = ()) -> None:
     """Refuse objects of a later format version, and those that require what this reader does not know.
 
     A later writer may add members that a reader can do without; what it cannot do without stands in ``requires``.
+
+    Args:
+        known: names of features that the caller knows how to read.
 
     Raises:
         FormatError: ``unsupported-version``, ``unsupported-feature`` or ``bad-field``.
@@ -140,9 +143,10 @@ def check_format(value: dict[str, Any], supported: int, *, where: str) -> None:
             where=where,
         )
     required = take(value, "requires", list, where=where) if "requires" in value else []
-    if required:  # this version knows none
+    unknown = [name for name in required if name not in known]
+    if unknown:
         raise FormatError(
             "unsupported-feature",
-            f"it requires {required!r:.80}, which this hapistore does not know; install a newer one",
+            f"it requires {unknown!r:.80}, which this hapistore does not know; install a newer one",
             where=where,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hapistore_format import Recipe
 
 from ..errors import NotFound, UsageError
@@ -52,18 +54,30 @@ def list_recipes(store: ObjectStore) -> list[Recipe]:
 
 
 def find_recipe(store: ObjectStore, text: str) -> Recipe:
-    """The recipe whose digest begins with ``text``, or whose architecture (or ``architecture:cut``) it is.
+    """The recipe whose digest begins with ``text``, or that it names.
+
+    Names are the architecture, ``architecture:cut`` and ``architecture:cut:precision``.
 
     Raises:
         UsageError: none or several; the message lists them.
     """
     recipes = list_recipes(store)
-    found = [
-        r for r in recipes
-        if r.digest.startswith(text) or text in (r.architecture, f"{r.architecture}:{r.cut}")
-    ]  # fmt: skip
+    found = [r for r in recipes if r.digest.startswith(text) or text in _names(r)]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(f"{r.digest[:12]} ({r.architecture}:{r.cut})" for r in (found or recipes)) or "none"
+    several = found or recipes
+    listed = ", ".join(f"{r.digest[:12]} ({name})" for r, name in zip(several, label_apart(several), strict=True))
     what = "names several recipes" if found else "names no recipe"
-    raise UsageError(f"{text!r} {what}; there is: {listed}")
+    raise UsageError(f"{text!r} {what}; there is: {listed or 'none'}")
+
+
+def label_apart(recipes: Sequence[Recipe]) -> list[str]:
+    """What to call each of several recipes, the precision said wherever they differ in it."""
+    if len({recipe.precision for recipe in recipes}) < 2:
+        return [recipe.label for recipe in recipes]
+    return [f"{recipe.architecture}:{recipe.cut}:{recipe.precision}" for recipe in recipes]
+
+
+def _names(recipe: Recipe) -> tuple[str, str, str]:
+    cut = f"{recipe.architecture}:{recipe.cut}"
+    return recipe.architecture, cut, f"{cut}:{recipe.precision}"

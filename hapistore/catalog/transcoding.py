@@ -15,7 +15,7 @@ from .datasets import resolve_version
 from .features import LOSSLESS, FeatureTask, list_tasks, store_features
 from .inventory import dataset_features
 from .marker import require_store
-from .recipes import find_recipe
+from .recipes import find_recipe, label_apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,9 @@ def transcode(
     tasks = _list(store, version, chosen, codecs, sources)
     choice = None
     if AUTO in codecs and tasks:
-        choice = find_choice(store, chosen, tasks[0].shard, bound) or choose_codec(tasks[0].read_source(store), bound)
+        choice = find_choice(store, chosen, tasks[0].shard, bound) or choose_codec(
+            tasks[0].read_source(store).present, bound
+        )
         codecs = replace_auto(codecs, choice)
         tasks = _list(store, version, chosen, codecs, sources)
     to_do = [task for task in tasks if task.missing]
@@ -101,7 +103,7 @@ def _list(
         there = {s.codec for s in dataset_features(store, version)}
         raise UsageError(
             f"{lacking} of the {len(version.shards)} image shards of {version.label} have no {' or '.join(sources)} "
-            f"features of {recipe.architecture}:{recipe.cut} to make others from; extract, or name another source "
+            f"features of {recipe.label} to make others from; extract, or name another source "
             f"codec (there is {', '.join(sorted(there)) or 'none'})"
         )
     return tasks
@@ -115,5 +117,6 @@ def _choose_recipe(store: ObjectStore, version: DatasetVersion, recipe: str | No
         return next(iter(found.values()))
     if not found:
         raise UsageError(f"{version.label} has no features; make them with `hapistore extract {version.dataset}`")
-    listed = ", ".join(f"{r.digest[:12]} ({r.architecture}:{r.cut})" for r in found.values())
+    labels = label_apart(list(found.values()))
+    listed = ", ".join(f"{digest[:12]} ({label})" for digest, label in zip(found, labels, strict=True))
     raise UsageError(f"{version.label} has features of several recipes: {listed}; say which")

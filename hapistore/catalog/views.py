@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from hapistore_format import DatasetVersion, Recipe, get_codec
 
@@ -11,18 +13,31 @@ from ..stores import ObjectStore
 from .datasets import resolve_version
 from .inventory import FeatureSummary, dataset_features
 from .marker import require_store
+from .missing import MissingRows, find_missing
 from .names import features_name
-from .recipes import find_recipe
+from .recipes import find_recipe, label_apart
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Resolved once, then the same on every rank and in every loader worker; pickles as it is."""
+    """Resolved once, then the same on every rank and in every loader worker; pickles as it is.
+
+    Attributes:
+        missing: rows without features, by the number of their shard; no reader hands them out.
+    """
 
     store: ObjectStore
     version: DatasetVersion
     recipe: Recipe
     codec: str
+    missing: MissingRows = field(default_factory=dict)
+
+    @property
+    def missing_rows(self) -> np.ndarray:
+        """int64, ascending: rows without features, by their numbers over all shards."""
+        starts = np.cumsum([0, *(shard.rows for shard in self.version.shards)])
+        found = [starts[number] + row for number, rows in sorted(self.missing.items()) for row, _ in rows]
+        return np.array(found, np.int64)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -39,7 +54,7 @@ class View:
         return [features_name(self.recipe.digest, self.codec, shard.images) for shard in self.version.shards]
 
     def __str__(self) -> str:
-        return f"{self.version.label} · {self.recipe.architecture}:{self.recipe.cut} · {self.codec}"
+        return f"{self.version.label} · {self.recipe.label} · {self.codec}"
 
 
 def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, codec: str | None = None) -> View:
@@ -47,13 +62,14 @@ def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, co
 
     Args:
         dataset: ``pets`` for the newest version, ``pets@7`` for one.
-        recipe: beginning of a recipe digest, or an architecture (``efficientnet_lite0``), or
-            ``architecture:cut``. May be left out where the version has features of one recipe only.
+        recipe: beginning of a recipe digest, or an architecture (``efficientnet_lite0``), ``architecture:cut`` or
+            ``architecture:cut:bf16``. May be left out where the version has features of one recipe only.
         codec: spec string. May be left out where there is one only.
 
     Raises:
         UsageError: nothing or more than one thing fits; the message lists what there is.
         MissingFeatures: the extraction is not finished.
+        FormatError: a feature shard is damaged where it begins.
     """
     require_store(store)
     if codec is not None:
@@ -66,12 +82,14 @@ def open_view(store: ObjectStore, dataset: str, *, recipe: str | None = None, co
     ]  # fmt: skip
     summary = _only(fitting, version, recipe, codec)
     if not summary.complete:
+        precision = "" if summary.recipe.precision == "f32" else f" --precision {summary.recipe.precision}"
         raise MissingFeatures(
             f"{len(version.shards) - summary.shards} of the {len(version.shards)} image shards of {version.label} "
             f"have no {summary.codec} features yet; finish with `hapistore extract {version.label} "
-            f"--backbone {summary.recipe.architecture} --cut {summary.recipe.cut} --codec {summary.codec}`"
+            f"--backbone {summary.recipe.architecture} --cut {summary.recipe.cut}{precision} --codec {summary.codec}`"
         )
-    return View(store=store, version=version, recipe=summary.recipe, codec=summary.codec)
+    missing = find_missing(store, version, summary.recipe, summary.codec)
+    return View(store=store, version=version, recipe=summary.recipe, codec=summary.codec, missing=missing)
 
 
 def _only(
@@ -85,5 +103,8 @@ def _only(
             f"{version.label} has no features{of}; make them with "
             f"`hapistore extract {version.dataset} --backbone efficientnet_lite0`"
         )
-    listed = ", ".join(f"{s.recipe.architecture}:{s.recipe.cut} ({s.recipe.digest[:12]}) in {s.codec}" for s in fitting)
+    labels = label_apart([s.recipe for s in fitting])
+    listed = ", ".join(
+        f"{label} ({s.recipe.digest[:12]}) in {s.codec}" for s, label in zip(fitting, labels, strict=True)
+    )
     raise UsageError(f"{version.label} has features of several kinds: {listed}; say recipe= and codec=")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from ..appearing import check_free
 from ..catalog import codec_sizes, require_store, resolve_version
 from ..catalog.codec_choice import check_max_error
+from ..images import DECODERS
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
 from .codecs import choice_json, codec_option, echo_choice, max_error_option, parse_codecs
 from .common import Bytes, json_option, print_json, reporting_errors, store_option
 from .progress import ShowProgress
+
+_SHOWN = 10
 
 
 @click.command("extract", short_help="Compute and store a dataset's features.")
@@ -37,17 +42,38 @@ from .progress import ShowProgress
     "--memory",
     type=Bytes(),
     metavar="SIZE",
-    help="What the process may occupy at its peak.  [default: 80 % of what is free]",
+    help="What the process, its child included, may occupy at its peak.  [default: 80 % of what is free]",
 )
 @click.option("--max-batch", type=click.IntRange(1), default=256, show_default=True, help="Largest extraction batch.")
 @click.option(
     "--executor",
-    type=click.Choice(["auto", "torch", "openvino"]),
+    type=click.Choice(["auto", "torch", "inductor", "onnx", "openvino"]),
     default="auto",
     show_default=True,
-    help="What runs the network; auto takes the fastest that agrees with torch.",
+    help="What runs the network; auto measures for some seconds and takes the fastest that agrees with torch.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["f32", "bf16"]),
+    default="f32",
+    show_default=True,
+    help="Arithmetic of the network. Part of the recipe: features in bf16 are others, often made twice as fast.",
+)
+@click.option(
+    "--decoder",
+    type=click.Choice(DECODERS),
+    help="pillow as networks are trained, or fast: JPEGs at the scale needed, OpenCV; features of another recipe.  "
+    "[default: pillow]",
 )
 @click.option("--device", metavar="DEVICE", help="A torch device such as cuda:0.  [default: cuda if there is one]")
+@click.option(
+    "--child/--no-child",
+    default=False,
+    show_default=True,
+    help="Run the network in a process of its own, so that its crash or want of memory costs a batch, not the job.",
+)
+@click.option("--retry-bad", is_flag=True, help="Try images again that an earlier run had to leave out.")
+@click.option("--trace", type=click.Path(path_type=Path), help="Write what every thread did when, for a trace viewer.")
 @click.option("--threads", type=click.IntRange(1), help="Images decoded at once.  [default: cores, at most 8]")
 @store_option
 @json_option
@@ -63,7 +89,12 @@ def command(
     memory: int | None,
     max_batch: int,
     executor: str,
+    decoder: str | None,
+    precision: str,
     device: str | None,
+    child: bool,
+    retry_bad: bool,
+    trace: Path | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -71,11 +102,13 @@ def command(
 
     DATASET is a name (its newest version) or NAME@VERSION. Image shards whose features are stored already
     are skipped, so a stopped run continues where it was. The extraction batch grows while memory and speed
-    allow, and halves when memory runs out.
+    allow, and halves when memory runs out. Images that cannot be decoded, or that the network fails at alone, are left
+    out and named.
 
     \b
     Examples:
       hapistore extract pets --backbone efficientnet_lite0
+      hapistore extract pets --backbone efficientnet_lite0 --precision bf16 --decoder fast --child
       hapistore extract pets --backbone efficientnet_lite0 --codec auto --max-error 0.01
       hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB
     """
@@ -87,8 +120,20 @@ def command(
     from ..models import load_backbone
 
     chosen: dict[str, Any] = {"decode_threads": threads} if threads else {}
-    options = ExtractOptions(memory_bytes=memory, max_batch=max_batch, executor=executor, device=device, **chosen)
-    prefix = load_backbone(backbone, weights=weights).prefix(cut)
+    if trace:
+        check_free(trace, replace=True)
+    options = ExtractOptions(
+        memory_bytes=memory,
+        max_batch=max_batch,
+        precision=precision,
+        executor=executor,
+        device=device,
+        child=child,
+        retry_bad=retry_bad,
+        trace=trace,
+        **chosen,
+    )
+    prefix = load_backbone(backbone, weights=weights).prefix(cut, decoder=decoder)
     with ShowProgress(f"extract {dataset}", "images") as progress:
         result = extract(
             store, dataset, prefix, codecs=specs, max_error=max_error, options=options, on_progress=progress
@@ -98,6 +143,7 @@ def command(
         print_json(_to_json(result, sizes))
     else:
         _print(result, sizes, prefix.weights_name)
+    _warn(result)
 
 
 def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
@@ -111,27 +157,46 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
         "shards_transcoded": result.transcoded,
         "shards_present": result.present,
         "bytes_per_image": sizes,
+        "precision": result.recipe.precision,
         "executor": result.executor,
+        "executor_choice": result.executor_choice.to_json() if result.executor_choice else None,
         "batch": result.batch,
         "peak_bytes": result.peak_bytes,
         "seconds": result.seconds,
+        "stage_seconds": result.stage_seconds,
+        "restarts": result.restarts,
+        "left_out": [vars(image) for image in result.left_out],
         **choice_json(result.choice),
     }
+
+
+def _warn(result: Any) -> None:
+    if not result.left_out:
+        return
+    count = len(result.left_out)
+    click.echo(f"warning: {count} image{'s have' if count > 1 else ' has'} no features:", err=True)
+    for image in result.left_out[:_SHOWN]:
+        found = f"{image.detail} [{image.reason}]" if image.detail else f"left out before [{image.reason}]"
+        click.echo(f"  {image.key}: {found}", err=True)
+    more = f"… {count - _SHOWN} more with --json; " if count > _SHOWN else ""
+    click.echo(f"  {more}readers leave them out, and --retry-bad tries them again", err=True)
 
 
 def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:
     recipe = result.recipe
     click.echo(
-        f"{result.version.label} · {recipe.architecture}:{recipe.cut} {list(recipe.shape)} · {weights_name}\n"
+        f"{result.version.label} · {recipe.label} {list(recipe.shape)} · {weights_name}\n"
         f"image shards: {result.extracted} extracted, {result.transcoded} transcoded, {result.present} done before, "
         f"in {format_seconds(result.seconds)}"
     )
     if result.images:
         rate = result.images / result.seconds
         click.echo(
-            f"{result.images} images at {rate:.0f}/s with {result.executor}, extraction batch {result.batch}, "
+            f"executor: {result.executor_choice.describe()}\n"
+            f"{result.images} images at {rate:.0f}/s, extraction batch {result.batch}, "
             f"memory peak {format_bytes(result.peak_bytes)}"
         )
+        click.echo(", ".join(f"{stage} {format_seconds(took)}" for stage, took in result.stage_seconds.items()))
     echo_choice(result.choice)
     raw = result.version.size_bytes / result.version.rows
     for codec, size in sizes.items():

@@ -10,6 +10,7 @@ import click
 from hapistore_format import AnnotationShard, DatasetVersion
 
 from ..catalog import dataset_features, require_store, resolve_version
+from ..catalog.missing import find_missing, list_left_out
 from ..catalog.names import annotations_name
 from ..catalog.reading import read_object
 from ..ingestion import load_quarantine
@@ -68,14 +69,20 @@ def _inspect(store: ObjectStore, version: DatasetVersion) -> dict[str, Any]:
         "features": [
             {
                 "recipe": s.recipe.digest,
+                "name": s.recipe.label,
                 "architecture": s.recipe.architecture,
                 "cut": s.recipe.cut,
+                "precision": s.recipe.precision,
                 "weights": s.recipe.notes.get("weights", ""),
                 "codec": s.codec,
                 "shape": list(s.recipe.shape),
                 "complete": s.complete,
                 "bytes": s.bytes,
                 "bytes_per_image": s.bytes_per_row,
+                "without_features": [
+                    {"key": image.key, "reason": image.reason}
+                    for image in list_left_out(store, version, find_missing(store, version, s.recipe, s.codec))
+                ],
             }
             for s in dataset_features(store, version)
         ],
@@ -97,9 +104,13 @@ def _print(found: dict[str, Any]) -> None:
     for feature in found["features"]:
         done = "" if feature["complete"] else ", not finished"
         click.echo(
-            f"features  {feature['architecture']}:{feature['cut']} {feature['shape']} {feature['codec']}, "
+            f"features  {feature['name']} {feature['shape']} {feature['codec']}, "
             f"{feature['bytes_per_image']:.0f} B an image, recipe {feature['recipe'][:12]}, {feature['weights']}{done}"
         )
+        without = feature["without_features"]
+        if without:
+            shown = ", ".join(f"{image['key']} [{image['reason']}]" for image in without[:_SHOWN])
+            click.echo(f"          none of {len(without)}: {shown}{', …' if len(without) > _SHOWN else ''}")
     for image in found["quarantined"][:_SHOWN]:
         click.echo(f"left out  {image['key']}: {image['detail']} [{image['reason']}]")
     if len(found["quarantined"]) > _SHOWN:

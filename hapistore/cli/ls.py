@@ -60,8 +60,10 @@ def _describe(store: ObjectStore, name: str) -> dict[str, Any]:
         "features": [
             {
                 "recipe": s.recipe.digest,
+                "name": s.recipe.label,
                 "architecture": s.recipe.architecture,
                 "cut": s.recipe.cut,
+                "precision": s.recipe.precision,
                 "codec": s.codec,
                 "shape": list(s.recipe.shape),
                 "shards": s.shards,
@@ -82,7 +84,7 @@ def _add_rows(table: Table, dataset: dict[str, Any]) -> None:
     for number, feature in enumerate(features):
         table.add_row(
             *(head if number == 0 else ("", "", "")),
-            f"{feature['architecture']}:{feature['cut']} {feature['shape']}",
+            f"{feature['name']} {feature['shape']}",
             feature["codec"],
             f"{format_bytes(feature['bytes'])} ({feature['bytes_per_image']:.0f} B an image)",
             "all" if feature["complete"] else f"{feature['shards']} of {dataset['shards']}",

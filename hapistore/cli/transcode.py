@@ -60,7 +60,7 @@ def command(
         )
         return
     click.echo(
-        f"{result.version.label} · {result.recipe.architecture}:{result.recipe.cut}: {result.transcoded} image shards "
+        f"{result.version.label} · {result.recipe.label}: {result.transcoded} image shards "
         f"transcoded, {result.present} done before, in {format_seconds(result.seconds)}"
     )
     echo_choice(result.choice)

@@ -1,7 +1,18 @@
 """Running the frozen prefix over a dataset's images, and storing what comes out."""
 
-from .executors import EXECUTORS, Executor, open_executor
-from .extracting import ExtractOptions, ExtractResult, extract
+from .executors import EXECUTORS, Executor, ExecutorChoice, choose_executor, open_executor
+from .extracting import extract
+from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
 
-__all__ = ["EXECUTORS", "Executor", "ExtractOptions", "ExtractResult", "extract", "open_executor", "recipe_of"]
+__all__ = [
+    "EXECUTORS",
+    "Executor",
+    "ExecutorChoice",
+    "ExtractOptions",
+    "ExtractResult",
+    "choose_executor",
+    "extract",
+    "open_executor",
+    "recipe_of",
+]

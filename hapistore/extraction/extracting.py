@@ -2,74 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hapistore_format import DatasetVersion, Recipe, get_codec
+from hapistore_format import DatasetVersion, MissingRow, Recipe, get_codec
 
+from ..appearing import check_free
 from ..catalog import register_recipe, require_store, resolve_version
 from ..catalog.codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
-from ..catalog.features import FeatureTask, list_tasks, store_features
+from ..catalog.features import FeatureTask, ShardFeatures, list_tasks, store_features
+from ..catalog.missing import LeftOut, find_missing, list_left_out
 from ..catalog.recipes import keep_registered
-from ..errors import UsageError
 from ..models import Prefix
 from ..stores import ObjectStore
+from .bad_images import BadImage
+from .executors import ExecutorChoice
 from .forwarding import Forward
+from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
+from .storing import FeatureStoring
+from .trace import Trace
 
 DEFAULT_CODEC = "u8c+zstd"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractOptions:
-    """How to extract. None of it decides a feature's value beyond the precision's tolerance.
-
-    Attributes:
-        memory_bytes: what the process (on a GPU: the device) may occupy at its peak; default 80 % of what is free.
-        max_batch: largest extraction batch.
-        executor: ``auto``, ``torch`` or ``openvino``; device: a torch device.
-        decode_threads: how many images are decoded at once.
-    """
-
-    memory_bytes: int | None = None
-    max_batch: int = 256
-    executor: str = "auto"
-    device: str | None = None
-    decode_threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-
-    def __post_init__(self) -> None:
-        if self.max_batch < 1 or self.decode_threads < 1:
-            raise UsageError("the extraction batch and the number of decoding threads are at least 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractResult:
-    """What an extraction did.
-
-    Attributes:
-        extracted, transcoded, present: image shards run through the network, made from another codec, or done before.
-        images: rows run through the network.
-        batch: extraction batch it settled on; peak_bytes: highest memory use.
-        choice: how ``auto`` chose; None where it was not asked for.
-    """
-
-    version: DatasetVersion
-    recipe: Recipe
-    codecs: tuple[str, ...]
-    extracted: int
-    transcoded: int
-    present: int
-    images: int
-    executor: str
-    batch: int
-    peak_bytes: int
-    seconds: float
-    choice: CodecChoice | None = None
 
 
 def extract(
@@ -85,7 +44,8 @@ def extract(
     """Compute and store the features of a dataset's images, where they are not stored yet.
 
     Stopped at any moment, the next run does only what is missing. A codec is made from a lossless one of
-    the same recipe where there is one, without the network.
+    the same recipe where there is one, without the network. An image that cannot be decoded, or that the executor
+    fails at alone, costs its row only; it is not tried again unless ``options.retry_bad``.
 
     Args:
         dataset: ``pets`` or ``pets@7``.
@@ -96,8 +56,8 @@ def extract(
         on_progress: called with (images done, images in all).
 
     Raises:
-        UsageError: there is no such store, dataset, codec or executor; nothing was written.
-        HapistoreError: an image or shard cannot be read, or not even one image fits the memory budget.
+        UsageError: there is no such store, dataset, codec or executor, or no place for the trace; nothing was written.
+        HapistoreError: a shard cannot be read, not even one image fits the memory budget, or every image fails.
     """
     started = time.perf_counter()
     options = options or ExtractOptions()
@@ -106,15 +66,19 @@ def extract(
             get_codec(codec)
     bound = check_max_error(codecs, max_error)
     require_store(store)
+    if options.trace:
+        check_free(options.trace, replace=True)
     version = resolve_version(store, dataset)
-    recipe, weights = recipe_of(prefix)
+    recipe, weights = recipe_of(prefix, precision=options.precision)
     register_recipe(store, recipe, weights)
     run = _Run(store, recipe, prefix, options, _Progress(version.rows, on_progress))
     choice = run.choose(version, codecs, bound) if AUTO in codecs and version.shards else None
     codecs = replace_auto(codecs, choice)
-    tasks = list_tasks(store, version, recipe, codecs)
+    tasks = list_tasks(store, version, recipe, codecs, retry_bad=options.retry_bad)
     run.all(tasks, choice.provenance if choice else {})
     keep_registered(store, recipe, weights)
+    if options.trace:
+        run.trace.write(options.trace)
     return ExtractResult(
         version=version,
         recipe=recipe,
@@ -123,11 +87,15 @@ def extract(
         transcoded=run.transcoded,
         present=len(tasks) - len(run.extracted) - run.transcoded,
         images=sum(run.extracted.values()),
-        executor=run.executor,
+        executor=run.executor.label if run.executor else "",
         batch=run.batch,
         peak_bytes=run.peak_bytes,
         seconds=time.perf_counter() - started,
+        stage_seconds=run.trace.seconds(),
+        executor_choice=run.executor,
+        restarts=run.restarts,
         choice=choice,
+        left_out=run.left_out(version, codecs),
     )
 
 
@@ -139,6 +107,14 @@ class _Progress:
         self._done += rows
         if self._report:
             self._report(self._done, self._total)
+
+
+class _Made(NamedTuple):
+    """Features of one image shard, in a room that the next but one will be in."""
+
+    room: np.ndarray
+    missing: tuple[MissingRow, ...]
+    made_by: dict[str, Any]
 
 
 class _Run:
@@ -153,9 +129,20 @@ class _Run:
     ) -> None:
         self._store, self._recipe, self._prefix = store, recipe, prefix
         self._options, self._progress = options, progress
+        self.trace = Trace(keep=options.trace is not None)
         self.extracted: dict[str, int] = {}
         self.transcoded = 0
-        self.executor, self.batch, self.peak_bytes = "", 0, 0
+        self.executor: ExecutorChoice | None = None
+        self.batch, self.peak_bytes, self.restarts = 0, 0, 0
+        self._details: dict[tuple[str, int], str] = {}
+
+    def left_out(self, version: DatasetVersion, codecs: Sequence[str]) -> tuple[LeftOut, ...]:
+        """Images without features in one of the codecs, with what was found wrong with them now."""
+        found: dict[tuple[str, int], LeftOut] = {}
+        for codec in codecs:
+            for image in list_left_out(self._store, version, find_missing(self._store, version, self._recipe, codec)):
+                found[image.images, image.row] = image
+        return tuple(replace(image, detail=self._details.get(at, "")) for at, image in found.items())
 
     def choose(self, version: DatasetVersion, codecs: Sequence[str], max_error: float) -> CodecChoice:
         """What ``auto`` stands for: what an earlier run chose, or what measuring the first image shard gives."""
@@ -165,11 +152,13 @@ class _Run:
             return found
         (task,) = list_tasks(self._store, replace(version, shards=(first,)), self._recipe, codecs)
         if task.source:
-            return choose_codec(task.read_source(self._store), max_error)
-        for features, made_by in self._forward([task]):
-            choice = choose_codec(features, max_error)
+            return choose_codec(task.read_source(self._store).present, max_error)
+        with self._storing([task]) as storing:
+            ((room, missing, made_by),) = self._forward([task], storing)
+            choice = choose_codec(ShardFeatures(room[: first.rows], missing).present, max_error)
             chosen = replace(task, missing=replace_auto(task.missing, choice))
-            store_features(self._store, self._recipe, chosen, features, {**made_by, **choice.provenance})
+            storing.store(chosen, room, missing, {**made_by, **choice.provenance})
+            storing.finish()
         return choice
 
     def all(self, tasks: Sequence[FeatureTask], provenance: dict[str, Any]) -> None:
@@ -183,25 +172,39 @@ class _Run:
                 self.transcoded += 1
                 self._progress.add(task.shard.rows)
         to_run = [task for task in tasks if task.missing and not task.source]
-        for task, (features, made_by) in zip(to_run, self._forward(to_run), strict=True):
-            store_features(self._store, self._recipe, task, features, {**made_by, **provenance})
-
-    def _forward(self, tasks: Sequence[FeatureTask]) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        """Features of each task's images, overwritten by the next, and what they were made by."""
-        if not tasks:
+        if not to_run:
             return
+        with self._storing(to_run) as storing, closing(self._forward(to_run, storing)) as made:
+            for task, (room, missing, made_by) in zip(to_run, made, strict=True):
+                storing.store(task, room, missing, {**made_by, **provenance})
+            storing.finish()
+
+    def _storing(self, tasks: Sequence[FeatureTask]) -> FeatureStoring:
+        most_rows = max(task.shard.rows for task in tasks)
+        return FeatureStoring(
+            self._store, self._recipe, most_rows=most_rows, shape=self._prefix.feature_shape, trace=self.trace
+        )
+
+    def _forward(self, tasks: Sequence[FeatureTask], storing: FeatureStoring) -> Generator[_Made, None, None]:
+        """Each task's images through the network."""
         forward = Forward(
             self._store,
+            self._recipe,
             self._prefix,
             [task.shard for task in tasks],
-            executor=self._options.executor,
-            device=self._options.device,
-            memory_bytes=self._options.memory_bytes,
-            max_batch=self._options.max_batch,
-            decode_threads=self._options.decode_threads,
+            options=self._options,
+            trace=self.trace,
         )
-        self.executor = forward.description
-        for task, features in zip(tasks, forward.shards(self._progress.add), strict=True):
-            yield features, forward.provenance
-            self.extracted[task.shard.images] = task.shard.rows
-            self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
+        self.executor = forward.choice
+        with closing(forward):
+            for task in tasks:
+                room = storing.room()
+                bad = forward.next_shard(task.shard.rows, room, self._progress.add)
+                yield _Made(room, self._missing(task, bad), forward.provenance)
+                self.extracted[task.shard.images] = task.shard.rows
+                self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
+            self.restarts += forward.restarts
+
+    def _missing(self, task: FeatureTask, bad: Mapping[int, BadImage]) -> tuple[MissingRow, ...]:
+        self._details |= {(task.shard.images, row): image.detail for row, image in bad.items()}
+        return tuple(MissingRow(row, bad[row].reason) for row in sorted(bad))

@@ -5,52 +5,68 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
 
 import numpy as np
 
-from hapistore_format import ShardRef
+from hapistore_format import Recipe, ShardRef
 
 from ..models import Prefix
 from ..stores import ObjectStore
+from .bad_images import BadImage
 from .batching import BatchRunner
-from .executors import open_executor
-from .memory import default_budget
+from .executors import ChildExecutor, ExecutorChoice, choose_executor
+from .options import ExtractOptions
 from .pixels import decode_shards
+from .profiles import ProfileKey
+from .trace import Trace
 
-_SAMPLE_IMAGES = 4
+# What executors are compared on, and how many images are looked at for as many good ones.
+_SAMPLE_IMAGES, _MOST_TAKEN = 4, 64
+# Of what is free; the rest is a reserve for the rest of the machine, which is not still either.
+_DEFAULT_SHARE = 0.8
 
 
 class Forward:
     """One prefix on one executor, and the image shards it is to run over.
 
     Attributes:
-        description: executor and device, for people; provenance: the same for feature shards, with versions.
+        choice: the executor, and why it is this one; provenance: the same for feature shards, with versions.
     """
 
     def __init__(
         self,
         store: ObjectStore,
+        recipe: Recipe,
         prefix: Prefix,
         shards: Sequence[ShardRef],
         *,
-        executor: str,
-        device: str | None,
-        memory_bytes: int | None,
-        max_batch: int,
-        decode_threads: int,
+        options: ExtractOptions,
+        trace: Trace,
     ) -> None:
-        self._store, self._shards, self._preprocess = store, shards, prefix.preprocess
-        self._threads = decode_threads
-        sample = np.stack(list(islice(self._pixels(shards[:1]), _SAMPLE_IMAGES)))
-        self._executor = open_executor(prefix, executor, sample=sample, device=device)
-        # Touched now and reused for every shard, so that its memory is part of what stands still.
-        self._features = np.zeros((max(shard.rows for shard in shards), *prefix.feature_shape), np.float32)
-        self._features.fill(0)
-        self._runner = BatchRunner(self._executor, budget_bytes=memory_bytes or default_budget(), max_batch=max_batch)
-        self.description = f"{self._executor.name} on {self._executor.device}"
-        self.provenance = {"executor": self._executor.name, "device": self._executor.device, **_versions()}
+        ahead = decode_shards(store, shards, prefix.preprocess, threads=options.decode_threads, trace=trace)
+        first, sample = _sample(ahead, prefix)
+        self._ahead = chain(first, ahead)
+        self.choice = choose_executor(
+            prefix,
+            options.executor,
+            sample=sample,
+            device=options.device,
+            precision=recipe.precision,
+            images=sum(shard.rows for shard in shards),
+            child=options.child,
+            memory_bytes=options.memory_bytes,
+        )
+        versions = _versions()
+        executor = self._executor = self.choice.executor
+        self._runner = BatchRunner(
+            executor,
+            budget_bytes=options.memory_bytes or executor.idle_bytes() + int(_DEFAULT_SHARE * executor.free_bytes()),
+            max_batch=options.max_batch,
+            profile_key=_profile_key(recipe, self.choice, versions),
+            trace=trace,
+        )
+        self.provenance = {**self.choice.provenance, "versions": versions}
 
     @property
     def batch(self) -> int:
@@ -62,31 +78,64 @@ class Forward:
         """Highest memory use of any batch."""
         return self._runner.peak_bytes
 
-    def shards(self, on_rows: Callable[[int], None]) -> Iterator[np.ndarray]:
-        """Features of each shard in order: float32 [rows, *shape], overwritten by the next.
+    @property
+    def restarts(self) -> int:
+        """How often the executor's process was started again."""
+        return self._executor.restarts if isinstance(self._executor, ChildExecutor) else 0
+
+    def next_shard(self, rows: int, out: np.ndarray, on_rows: Callable[[int], None]) -> dict[int, BadImage]:
+        """Features of the next shard, in the shards' order.
 
         Args:
+            rows: of that shard.
+            out: float32 [at least rows, *shape], filled but for the rows that have none.
             on_rows: called with the rows of each extraction batch that is done.
+
+        Returns:
+            rows that have none.
         """
-        pixels = self._pixels(self._shards)
-        for shard in self._shards:
-            done = 0
-            for batch in self._runner.run(islice(pixels, shard.rows)):
-                self._features[done : done + len(batch)] = batch
-                done += len(batch)
-                on_rows(len(batch))
-            yield self._features[: shard.rows]
+        for numbers, batch in self._runner.run(islice(self._ahead, rows)):
+            out[numbers] = batch
+            on_rows(len(batch))
+        if self._runner.failed:
+            on_rows(len(self._runner.failed))
+        return self._runner.failed
 
-    def _pixels(self, shards: Sequence[ShardRef]) -> Iterator[np.ndarray]:
-        return decode_shards(self._store, shards, self._preprocess, threads=self._threads)
+    def close(self) -> None:
+        """End the executor."""
+        self._executor.close()
 
 
-def _versions() -> dict[str, Any]:
+def _sample(ahead: Iterator[np.ndarray | BadImage], prefix: Prefix) -> tuple[list[np.ndarray | BadImage], np.ndarray]:
+    """What was taken from a stream, and its first good images: uint8 [n, height, width, 3], black if there is none."""
+    taken: list[np.ndarray | BadImage] = []
+    good: list[np.ndarray] = []
+    for item in islice(ahead, _MOST_TAKEN):
+        taken.append(item)
+        if not isinstance(item, BadImage):
+            good.append(item)
+        if len(good) == _SAMPLE_IMAGES:
+            break
+    return taken, np.stack(good or [np.zeros(prefix.pixel_shape, np.uint8)])
+
+
+def _profile_key(recipe: Recipe, choice: ExecutorChoice, versions: dict[str, str]) -> ProfileKey:
+    where = " in a child" if isinstance(choice.executor, ChildExecutor) else ""
+    return ProfileKey(
+        program=recipe.digest,
+        precision=recipe.precision,
+        executor=f"{choice.label}{where}",
+        device=choice.executor.device,
+        versions=versions,
+    )
+
+
+def _versions() -> dict[str, str]:
     """Versions of what had a hand in the values."""
     found = {}
-    for name in ("hapistore", "torch", "openvino", "pillow"):
+    for name in ("hapistore", "torch", "openvino", "onnxruntime", "pillow"):
         try:
             found[name] = installed_version(name)
         except PackageNotFoundError:
             continue
-    return {"versions": found}
+    return found

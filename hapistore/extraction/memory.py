@@ -1,4 +1,10 @@
-"""How much memory there is, and how much the process has taken at its peak."""
+"""How much memory there is, and how much the process has taken at its peak.
+
+Peaks are the kernel's high-water mark of the whole process: what other threads hold at that moment, decoded pixels or
+features on their way to the store, is in it, and so is what allocators keep of earlier batches. That is what a limit
+on the process is about, so it is what a budget for the process must be compared with; of two jobs in one process it
+says only the sum.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +13,14 @@ import resource
 import sys
 from pathlib import Path
 
+from . import cgroups
+
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
-_CGROUP_FILES = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
-_DEFAULT_SHARE = 0.8
 # glibc's; None where the C library is another one.
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+# Where nothing can be found out.
+_UNKNOWN_FREE = 2 << 30
 
 
 def reset_peak() -> None:
@@ -48,15 +53,16 @@ def resident_bytes() -> int:
     return value if value is not None else peak_bytes()
 
 
-def default_budget() -> int:
-    """A budget for the whole process: 80 % of what the machine or its cgroup still has, and what it holds."""
-    free = [_machine_free()]
-    for limit_file, usage_file in _CGROUP_FILES:
-        limit, usage = _read_number(limit_file), _read_number(usage_file)
-        if limit is not None and usage is not None:
-            free.append(max(0, limit - usage))
-    known = [value for value in free if value is not None]
-    return resident_bytes() + int(_DEFAULT_SHARE * (min(known) if known else 2 << 30))
+def mapped_bytes() -> int:
+    """Private memory that the process has mapped, touched or not (Linux; elsewhere what it occupies)."""
+    value = _status_bytes("VmData")
+    return value if value is not None else resident_bytes()
+
+
+def free_bytes() -> int:
+    """What the machine and the control groups around this process have free."""
+    known = [value for value in (_machine_free(), cgroups.free_bytes()) if value is not None]
+    return min(known, default=_UNKNOWN_FREE)
 
 
 def _status_bytes(key: str) -> int | None:
@@ -77,10 +83,3 @@ def _machine_free() -> int | None:
     except OSError:
         return None
     return None
-
-
-def _read_number(path: str) -> int | None:
-    try:
-        return int(Path(path).read_text())
-    except (OSError, ValueError):  # absent, or the word "max"
-        return None

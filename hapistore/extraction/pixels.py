@@ -10,10 +10,12 @@ import numpy as np
 from hapistore_format import ImageShard, ShardRef
 
 from ..catalog import open_image_shard
-from ..errors import HapistoreError, ImageError
+from ..errors import ImageError
 from ..images import Preprocess
 from ..stores import ObjectStore
 from ..threads import map_ahead
+from .bad_images import BadImage
+from .trace import Trace
 
 # Enough for the largest extraction batch while the one before it runs.
 _AHEAD_BYTES = 256 << 20
@@ -25,27 +27,24 @@ class _Row(NamedTuple):
 
 
 def decode_shards(
-    store: ObjectStore, shards: Sequence[ShardRef], preprocess: Preprocess, *, threads: int
-) -> Iterator[np.ndarray]:
-    """Pixels of every row of every shard, in order: uint8 [height, width, 3] each.
+    store: ObjectStore, shards: Sequence[ShardRef], preprocess: Preprocess, *, threads: int, trace: Trace
+) -> Iterator[np.ndarray | BadImage]:
+    """Pixels of every row of every shard, in order: uint8 [height, width, 3] each, or why there are none."""
 
-    Raises:
-        HapistoreError: a row cannot be decoded; the message names it.
-    """
+    def fetch(shard: ShardRef) -> ImageShard:
+        with trace.span("fetch", shard=shard.images[:12]):
+            return open_image_shard(store, shard)
 
     def rows() -> Iterator[_Row]:
-        for shard in shards:
-            reader = open_image_shard(store, shard)
+        for reader in map_ahead(fetch, shards, threads=1, ahead=1, name="hapistore-fetch"):
             yield from (_Row(reader, row) for row in range(len(reader)))
 
-    def decode(item: _Row) -> np.ndarray:
+    def decode(item: _Row) -> np.ndarray | BadImage:
         try:
-            return preprocess(item.shard.image(item.row))
+            with trace.span("decode"):
+                return preprocess(item.shard.image(item.row))
         except ImageError as error:
-            raise HapistoreError(
-                f"{item.shard.where}, row {item.row}: {error.detail} [{error.reason}]; to leave such images out, "
-                "ingest their source into another dataset, with --check full"
-            ) from error
+            return BadImage(error.reason, error.detail)
 
     ahead = max(threads, min(1024, _AHEAD_BYTES // int(np.prod(preprocess.pixel_shape))))
     return map_ahead(decode, rows(), threads=threads, ahead=ahead, name="hapistore-decode")

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 
 from hapistore_format import Recipe
+from hapistore_format.recipe import PRECISIONS
 from hapistore_format.weights import RawTensor, write_weights
 
+from ..errors import UsageError
 from ..models import Prefix
 
 _DTYPES = {
@@ -17,8 +19,18 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def recipe_of(prefix: Prefix) -> tuple[Recipe, bytes]:
-    """The recipe of a prefix, and the file of its frozen weights."""
+def recipe_of(prefix: Prefix, *, precision: str = "f32") -> tuple[Recipe, bytes]:
+    """The recipe of a prefix, and the file of its frozen weights.
+
+    Args:
+        precision: ``f32`` or ``bf16``. Its user states it: the executor that turns out to be the fastest must not
+            decide what features are.
+
+    Raises:
+        UsageError: there is no such precision.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
     digest, weights = write_weights({name: _raw(tensor) for name, tensor in prefix.weights().items()})
     recipe = Recipe(
         architecture=prefix.architecture,
@@ -26,6 +38,7 @@ def recipe_of(prefix: Prefix) -> tuple[Recipe, bytes]:
         program=prefix.program,
         cut=prefix.cut,
         preprocess=_plain(prefix.preprocess.to_json()),
+        precision=precision,
         shape=tuple(prefix.feature_shape),
         notes={"weights": prefix.weights_name},
     )

@@ -4,6 +4,15 @@ from .check import check_usual
 from .decode import check_image, decode_rgb
 from .header import read_header
 from .image_header import ImageHeader
-from .preprocess import Preprocess
+from .preprocess import DECODERS, Preprocess, with_decoder
 
-__all__ = ["ImageHeader", "Preprocess", "check_image", "check_usual", "decode_rgb", "read_header"]
+__all__ = [
+    "DECODERS",
+    "ImageHeader",
+    "Preprocess",
+    "check_image",
+    "check_usual",
+    "decode_rgb",
+    "read_header",
+    "with_decoder",
+]

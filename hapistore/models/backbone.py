@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from ..errors import UsageError
-from ..images import Preprocess
+from ..images import Preprocess, with_decoder
 from .prefix import Prefix
 
 
@@ -38,14 +38,15 @@ class Backbone:
         if self.default_cut not in self.cuts:
             raise ValueError(f"default_cut is {self.default_cut!r}, expected one of {', '.join(self.cuts)}")
 
-    def prefix(self, cut: str | None = None) -> Prefix:
+    def prefix(self, cut: str | None = None, *, decoder: str | None = None) -> Prefix:
         """The frozen network up to a cut, as a copy of its own.
 
         Args:
             cut: one of `cuts`; the default cut if None.
+            decoder: ``pillow`` or ``fast`` instead of what the preprocessing says; see `Preprocess`.
 
         Raises:
-            UsageError: there is no such cut, or the network cannot run on its preprocessing's images.
+            UsageError: there is no such cut or decoder, or the network cannot run on its preprocessing's images.
         """
         chosen = self.default_cut if cut is None else cut
         if chosen not in self.cuts:
@@ -55,7 +56,7 @@ class Backbone:
         return Prefix(
             architecture=self.architecture,
             cut=chosen,
-            preprocess=self.preprocess,
+            preprocess=self.preprocess if decoder is None else with_decoder(self.preprocess, decoder),
             weights_name=self.weights_name,
             network=self.cuts[chosen](),
             program=self.program,

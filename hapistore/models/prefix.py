@@ -79,6 +79,11 @@ class Prefix:
         self.module: nn.Module = PixelNetwork(own, preprocess).eval().to(self._device)
         self.feature_shape = self._probe()
 
+    @property
+    def pixel_shape(self) -> tuple[int, int, int]:
+        """Shape of one image's pixels: (height, width, 3)."""
+        return self.preprocess.pixel_shape
+
     def __repr__(self) -> str:
         return f"Prefix({self.architecture!r}, cut={self.cut!r}, feature_shape={self.feature_shape})"
 

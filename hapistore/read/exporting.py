@@ -34,7 +34,7 @@ class ExportResult:
 def export_view(
     view: View, path: Path, *, subset: str | None = None, on_progress: Callable[[int, int], None] | None = None
 ) -> ExportResult:
-    """Write a view's rows, in order, without the dropped ones.
+    """Write a view's rows, in order, without the dropped ones and those that have no features.
 
     ``FILE.parquet``: key, label, subset, the metadata columns, and ``features`` as float32 lists of fixed length,
     row-major. ``FILE.npy``: float32 [rows, *shape], and ``FILE.annotations.parquet`` with the other columns beside it.
@@ -70,12 +70,13 @@ def export_view(
 
 
 def _live(view: View, number: int, subset: str | None) -> tuple[pa.Table, np.ndarray]:
-    """Annotations of one shard's chosen rows, and the numbers of those rows within the shard."""
+    """Annotations of those of a shard's chosen rows that have features, and these rows' numbers."""
     name = annotations_name(view.version.shards[number].annotations)
     table = read_object(view.store, name, AnnotationShard).table
     kept = ~table["dropped"].to_numpy(zero_copy_only=False)
     if subset is not None:
         kept &= np.array([value == subset for value in table["subset"].to_pylist()])
+    kept[[row for row, _ in view.missing.get(number, ())]] = False
     rows = np.flatnonzero(kept).astype(np.int64)
     return table.drop_columns(["dropped"]).take(rows), rows
 

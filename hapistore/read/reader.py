@@ -64,6 +64,8 @@ class ReadOptions:
 class FeatureReader:
     """Reads training batches. The order depends on options and epoch alone, never on who reads.
 
+    Rows without features are left out, like dropped ones.
+
     Raises:
         UsageError: the subset is empty, or the label column is not there or not complete.
     """
@@ -71,7 +73,13 @@ class FeatureReader:
     def __init__(self, view: View, options: ReadOptions | None = None) -> None:
         self.view = view
         self.options = options or ReadOptions()
-        self._targets = Targets(view.store, view.version, subset=self.options.subset, column=self.options.label)
+        self._targets = Targets(
+            view.store,
+            view.version,
+            subset=self.options.subset,
+            column=self.options.label,
+            left_out=view.missing_rows,
+        )
         self._shards = OpenShards(view, memory_bytes=self.options.memory_bytes)
         self._starts = np.cumsum([0, *(shard.rows for shard in view.version.shards)])
 

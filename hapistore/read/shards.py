@@ -55,6 +55,11 @@ class OpenShards:
         expected = (self._view.recipe.digest, self._view.codec, shard.images, shard.rows, self._view.shape)
         if (header.recipe, header.codec, header.images, header.rows, header.shape) != expected:
             raise HapistoreError(f"{name} holds features of something else than its name says; run `hapistore verify`")
+        unknown = set(reader.missing) - set(self._view.missing.get(number, ()))
+        if unknown:
+            raise HapistoreError(
+                f"{name} has no features in row {min(unknown).row}, which the view does not know; open the view again"
+            )
         return reader, reader.stored()
 
     def _evict(self) -> None:

@@ -22,13 +22,20 @@ class Targets:
     """Annotations of one dataset version, read once.
 
     Attributes:
-        rows: int64 [n], the row numbers (over all shards in order) that the subset selects, dropped ones left out.
+        rows: int64 [n], the row numbers (over all shards in order) that the subset selects, dropped ones and
+            ``left_out`` left out.
         values: int64 (classes, integers) or float32 (real numbers), one a row of the version; None without a target.
         classes: names of the classes, sorted, where the column is text; a class's index is its target.
     """
 
     def __init__(
-        self, store: ObjectStore, version: DatasetVersion, *, subset: str | None = None, column: str | None = "label"
+        self,
+        store: ObjectStore,
+        version: DatasetVersion,
+        *,
+        subset: str | None = None,
+        column: str | None = "label",
+        left_out: np.ndarray | None = None,
     ) -> None:
         if subset is not None and subset not in SUBSETS:
             raise UsageError(f"subset is {subset!r}, expected {', '.join(SUBSETS)} or None for all")
@@ -39,6 +46,10 @@ class Targets:
         self.rows: np.ndarray = np.flatnonzero(chosen.to_numpy(zero_copy_only=False)).astype(np.int64)
         if not len(self.rows):
             raise UsageError(f"{version.label} has no rows in subset {subset}; it has {_subset_counts(table, live)}")
+        if left_out is not None:
+            self.rows = np.setdiff1d(self.rows, left_out, assume_unique=True)
+        if not len(self.rows):
+            raise UsageError(f"no image of {version.label} in subset {subset} has features; see `hapistore inspect`")
         self.classes: tuple[str, ...] = ()
         self.values: np.ndarray | None = None
         if column is not None:

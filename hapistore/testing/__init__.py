@@ -1,1 +1,1 @@
-"""Contract suites: what a store or a codec of anyone's must do, as tests to inherit. Needs pytest."""
+"""Contract suites: what a store, a codec or an executor of anyone's must do, as tests to inherit. Needs pytest."""

@@ -28,13 +28,14 @@ def write_photos(root: Path, count: int = 12) -> Path:
     return root
 
 
-def add_recipe(store: ObjectStore, architecture: str = "tiny_net", cut: str = "end") -> Recipe:
+def add_recipe(store: ObjectStore, architecture: str = "tiny_net", cut: str = "end", precision: str = "f32") -> Recipe:
     digest, weights = write_weights({"w": RawTensor("F32", (4,), architecture.encode().ljust(16)[:16])})
     recipe = Recipe(
         architecture=architecture,
         weights=digest,
         cut=cut,
         preprocess={"resize_px": 8},
+        precision=precision,
         shape=SHAPE,
         notes={"by": "test"},
     )

@@ -29,6 +29,24 @@ class TestFindRecipe:
         assert "other_net" not in str(caught.value)
         assert find_recipe(store, "tiny_net:layer3") == recipes[0]
 
+    def test_precisions_are_told_apart(self, store, make):
+        f32, bf16 = (make.recipe(store, "tiny_net", "end", precision) for precision in ("f32", "bf16"))
+        assert f32.digest != bf16.digest
+        for text in ("tiny_net", "tiny_net:end"):
+            with pytest.raises(UsageError, match="names several recipes") as caught:
+                find_recipe(store, text)
+            for recipe in (f32, bf16):
+                assert f"{recipe.digest[:12]} (tiny_net:end:{recipe.precision})" in str(caught.value)
+        assert find_recipe(store, "tiny_net:end:f32") == f32
+        assert find_recipe(store, "tiny_net:end:bf16") == bf16
+
+    def test_one_precision_is_named_only_where_it_is_not_the_usual(self, store, make):
+        bf16 = make.recipe(store, "tiny_net", "end", "bf16")
+        for text in ("tiny_net", "tiny_net:end", "tiny_net:end:bf16"):
+            assert find_recipe(store, text) == bf16
+        with pytest.raises(UsageError, match=r"names no recipe; there is: \w{12} \(tiny_net:end:bf16\)"):
+            find_recipe(store, "tiny_net:end:f32")
+
     def test_none_lists_what_there_is(self, store, make):
         with pytest.raises(UsageError, match="names no recipe; there is: none"):
             find_recipe(store, "tiny_net")
@@ -69,6 +87,24 @@ class TestOpenView:
             assert f"in {codec}" in str(caught.value)
         assert open_view(filled, "pets", codec="u8c+zstd").codec == "u8c+zstd"
         assert open_view(filled, "pets@1", codec="f32", recipe="tiny_net:end").codec == "f32"
+
+    def test_precisions_are_told_apart(self, copied, make):
+        other = make.recipe(copied, precision="bf16")
+        version = resolve_version(copied, "pets")
+        make.features(copied, version, other, "f32", shards=1)
+        with pytest.raises(UsageError, match=r"several kinds: .*tiny_net:end:(f32|bf16) ") as caught:
+            open_view(copied, "pets", codec="f32")
+        assert "tiny_net:end:f32 (" in str(caught.value) and "tiny_net:end:bf16 (" in str(caught.value)
+        with pytest.raises(MissingFeatures, match="--cut end --precision bf16 --codec f32"):
+            open_view(copied, "pets", codec="f32", recipe="tiny_net:end:bf16")
+        for name in [i.name for i in copied.list(f"features/{other.digest}/")]:
+            copied.delete(name)
+        make.features(copied, version, other, "f32")
+        view = open_view(copied, "pets", codec="f32", recipe="tiny_net:end:bf16")
+        assert view.recipe == other and str(view) == "pets@1 · tiny_net:end:bf16 · f32"
+        plain = open_view(copied, "pets", codec="f32", recipe="tiny_net:end:f32")
+        assert str(plain) == "pets@1 · tiny_net:end · f32"
+        assert plain.identity != view.identity
 
     def test_recipes_are_told_apart(self, copied, make):
         other = make.recipe(copied, "other_net")

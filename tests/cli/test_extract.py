@@ -20,10 +20,14 @@ TYPES = {
     "shards_transcoded": int,
     "shards_present": int,
     "bytes_per_image": dict,
+    "precision": str,
     "executor": str,
+    "executor_choice": dict,
     "batch": int,
     "peak_bytes": int,
     "seconds": float,
+    "restarts": int,
+    "left_out": list,
 }
 
 
@@ -44,7 +48,9 @@ def test_extract_then_nothing_then_transcode(answer, succeed, hapistore, store, 
     counts = ("images", "shards_extracted", "shards_transcoded", "shards_present")
     assert [first[name] for name in counts] == [6, shards, 0, 0]
     assert (first["dataset"], first["version"], first["shape"]) == ("things", 1, [1280])
-    assert re.fullmatch(r"(torch|openvino) on \w+", first["executor"])
+    assert re.fullmatch(r"(torch|inductor|onnx|openvino) f32(, \d streams?)?", first["executor"])
+    assert first["executor_choice"]["executor"] == first["executor"].split()[0]
+    assert first["executor_choice"]["chosen"]["how"] == "order"  # six images are not worth measuring
     assert 1 <= first["batch"] <= 6 and first["peak_bytes"] > 50e6
     stored = files_below(store)
 

@@ -1,15 +1,33 @@
-"""A small store of real photographs, and EfficientNet-Lite0 with its real weights."""
+"""A small store of real photographs; EfficientNet-Lite0 with its real weights, small networks with random ones."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import sys
+from pathlib import Path
+
 import pytest
+import torch
 
 import hapistore as hs
+from hapistore.images import Preprocess
+from hapistore.models import Prefix
+
+_HERE = Path(__file__).parent
+_SIDE = 64
+# Kept in a global: the definitions go with the object.
+_SCHEMAS = torch.library.Library("torchvision", "FRAGMENT")
 
 
 @pytest.fixture(scope="session")
-def prefix():
+def lite0():
     return hs.load_backbone("efficientnet_lite0").prefix("pool")
+
+
+@pytest.fixture(scope="session")
+def prefix(lite0):
+    return lite0
 
 
 @pytest.fixture
@@ -22,3 +40,63 @@ def store(tmp_path, photographs, imagenet, write_manifest):
     assert result.images == 48
     assert len(result.version.shards) > 3
     return store
+
+
+@pytest.fixture
+def children_know_operators(monkeypatch):
+    """Processes of executors know the operators of ``fragile_networks``."""
+    monkeypatch.syspath_prepend(str(_HERE))
+    monkeypatch.syspath_prepend(str(_HERE / "child_site"))
+
+
+@pytest.fixture(scope="session")
+def torchvision_models():
+    """torchvision's models. On a CPU build of torch its import fails until two operators have schemas."""
+    try:
+        return importlib.import_module("torchvision.models")
+    except ImportError:
+        pytest.skip("torchvision is not installed")
+    except RuntimeError:
+        for name in ("nms", "qnms"):
+            with contextlib.suppress(RuntimeError):  # other tests of this process have defined it
+                _SCHEMAS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        return importlib.import_module("torchvision.models")
+
+
+@pytest.fixture(scope="session")
+def make_resnet(torchvision_models):
+    """torchvision's ResNet-18 without its classifier, at 64 pixels, with the random weights of a seed."""
+
+    def make(seed: int = 0) -> Prefix:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = torchvision_models.resnet18(weights=None)
+        network.fc = torch.nn.Identity()
+        return _small("test/resnet18", network)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def resnet(make_resnet):
+    return make_resnet()
+
+
+@pytest.fixture(scope="session")
+def vit(torchvision_models):
+    """Three narrow layers of torchvision's vision transformer, at 64 pixels."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torchvision_models.VisionTransformer(
+            image_size=_SIDE, patch_size=16, num_layers=3, num_heads=4, hidden_dim=128, mlp_dim=256
+        )
+    network.heads = torch.nn.Identity()
+    return _small("test/vit", network)
+
+
+def _small(name: str, network: torch.nn.Module) -> Prefix:
+    levels = (127.0, 127.0, 127.0)
+    preprocess = Preprocess(resize_px=_SIDE, crop_px=(_SIDE, _SIDE), mean_levels=levels, std_levels=levels)
+    return Prefix(architecture=name, cut="pool", preprocess=preprocess, weights_name="random", network=network)

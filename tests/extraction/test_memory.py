@@ -35,6 +35,9 @@ class _Small:
     def idle_bytes(self):
         return 500
 
+    def close(self):
+        pass
+
 
 def pixels(count):
     for number in range(count):
@@ -46,7 +49,7 @@ def pixels(count):
 def test_running_out_of_memory_loses_no_row_and_keeps_the_order(capacity, rows):
     executor = _Small(capacity)
     runner = BatchRunner(executor, budget_bytes=10**9, max_batch=64)
-    found = [int(row[0]) for batch in runner.run(pixels(rows)) for row in batch]
+    found = [int(row[0]) for _, batch in runner.run(pixels(rows)) for row in batch]
     assert found == [number % 256 for number in range(rows)]
     assert max(executor.batches, default=0) <= capacity
 
@@ -85,9 +88,9 @@ try:
 except hs.HapistoreError as error:
     failed = type(error).__name__
 runner = BatchRunner(executor, budget_bytes=1 << 40, max_batch=64)
-runner._growth.batch = 48  # as if grown this far while there was more memory
-rows = sum(len(batch) for batch in runner.run(iter(pixels)))
-print(json.dumps({"whole_batch": failed, "rows": rows, "next_batch": runner._growth.batch}))
+runner._search.batch = 48  # as if grown this far while there was more memory
+rows = sum(len(batch) for _, batch in runner.run(iter(pixels)))
+print(json.dumps({"whole_batch": failed, "rows": rows, "next_batch": runner._search.batch}))
 """
 
 
@@ -105,6 +108,45 @@ def test_real_allocation_failures_halve_the_batch(environment):
     assert result["whole_batch"] == "OutOfMemory"
     assert result["rows"] == 48
     assert 1 <= result["next_batch"] < 48
+
+
+_BUDGETED = """
+import json, sys
+import numpy as np
+import hapistore as hs
+from hapistore.extraction.batching import BatchRunner
+from hapistore.extraction.executors import OpenVINOExecutor
+
+prefix = hs.load_backbone("efficientnet_lite0").prefix("map")
+executor = OpenVINOExecutor(prefix)
+pixels = np.zeros((1, *prefix.preprocess.pixel_shape), np.uint8)
+idle = executor.idle_bytes()
+executor.run(pixels)
+executor.run(pixels)
+smallest = executor.peak_bytes()
+budget = int(smallest * float(sys.argv[1]))
+runner = BatchRunner(executor, budget_bytes=budget, max_batch=4096, aim="memory")
+runner._search.idle_bytes = idle  # as if nothing had run yet
+sizes = []
+while not runner._search.settled:
+    sizes.append(runner._search.batch)
+    for _ in runner.run(iter(np.broadcast_to(pixels, (sizes[-1], *pixels.shape[1:])))):
+        pass
+print(json.dumps({"smallest": smallest, "budget": budget, "peak": runner.peak_bytes, "sizes": sizes}))
+"""
+
+
+@pytest.mark.parametrize("factor", [1.2, 2])
+def test_a_real_network_fills_its_budget_and_no_more(environment, factor):
+    """EfficientNet-Lite0 through OpenVINO, in a process of its own; four times as much: ``benchmarks/memory.py``."""
+    done = subprocess.run(
+        [sys.executable, "-c", _BUDGETED, str(factor)], env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["peak"] <= result["budget"]
+    assert result["peak"] >= 0.85 * result["budget"]
+    assert result["sizes"][0] == 1 and result["sizes"][-1] > 1
 
 
 def test_peak_stays_within_the_budget(tmp_path, photographs, write_manifest, hapistore):

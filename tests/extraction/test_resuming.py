@@ -81,7 +81,7 @@ def test_features_of_either_layout_are_the_same(store, prefix, tmp_path):
         ("mixes", {}, "did you mean mixed"),
         ("mixed@9", {}, "the newest is mixed@1"),
         ("mixed", {"codecs": ["u9c"]}, "none of f32"),
-        ("mixed", {"options": hs.ExtractOptions(executor="abacus")}, "none of auto, torch, openvino"),
+        ("mixed", {"options": hs.ExtractOptions(executor="abacus")}, "none of auto, torch, inductor, onnx, openvino"),
     ],
 )
 def test_what_cannot_be_is_refused(store, prefix, dataset, change, message):

@@ -27,9 +27,11 @@ from hapistore_format import (
     ImageShard,
     ImageShardReader,
     LmdbImageShard,
+    MissingRow,
     Recipe,
     codec_names,
     file_digest,
+    read_feature_header,
     read_sealed_json,
     read_weights,
     write_annotations,
@@ -151,7 +153,9 @@ def read_annotations(name: str, data: bytes, _: bytes) -> Any:
 def read_features(name: str, data: bytes, _: bytes) -> Any:
     reader = FeatureShardReader(data, where=name)
     values = reader.features().astype("<f4", copy=False).tobytes().hex()
-    return {"shape": list(reader.header.shape), "float32": values, "provenance": reader.provenance or None}
+    found = {"shape": list(reader.header.shape), "float32": values, "provenance": reader.provenance or None}
+    assert read_feature_header(memoryview(data), where=name) == reader.header
+    return {**found, "missing": [list(row) for row in reader.missing]} if reader.missing else found
 
 
 READERS: dict[str, Callable[[str, bytes, bytes], Any]] = {
@@ -295,6 +299,26 @@ def test_features_written_here_are_read_there(codec, shape, second):
     assert found == {"shape": list(shape), "float32": expected.tobytes().hex(), "provenance": {"by": "test"}}
     if codec.startswith("f32"):
         assert expected.tobytes() == features.tobytes()
+
+
+@pytest.mark.parametrize("codec", codec_names())
+@pytest.mark.parametrize("rows", [(0,), (3, 8), range(9)], ids=str)
+def test_missing_rows_written_here_are_read_there(codec, rows, second):
+    features = np.random.default_rng(3).normal(size=(9, 2, 3)).astype(np.float32) + 5
+    kept = np.setdiff1d(np.arange(9), rows)
+    missing = [MissingRow(row, "undecodable") for row in rows]
+    hurt = features.copy()
+    hurt[list(rows)] = np.nan
+    options = {"codec": codec, "recipe": "ab" * 32, "images": "cd" * 32, "provenance": {}}
+    data = write_feature_shard(hurt, missing=missing, **options)
+    found = second[0](f"features/{'ab' * 32}/{codec}/{'cd' * 32}.arrow", bytes(data))
+    assert found["missing"] == [list(row) for row in missing]
+    reader = FeatureShardReader(data, where="here")
+    assert found["float32"] == reader.features().tobytes().hex()
+    assert not reader.stored()[list(rows)].any()
+    if len(kept):  # rows that are not there have no part in what the others are stored as
+        alone = FeatureShardReader(write_feature_shard(features[kept], **options), where="alone").features()
+        np.testing.assert_array_equal(reader.features()[kept], alone)
 
 
 def test_several_blocks_written_here_are_read_there(second):

@@ -14,6 +14,7 @@ from hapistore.catalog.names import annotations_name, features_name, version_nam
 from hapistore.stores import MemoryStore
 from hapistore_format import (
     DatasetVersion,
+    MissingRow,
     Recipe,
     ShardRef,
     file_digest,
@@ -41,7 +42,9 @@ def default_columns(rows: int) -> dict[str, Sequence[Any]]:
     }
 
 
-def build_view(shards: Sequence[int] = SHARDS, codec: str = "f32", **columns: Sequence[Any]) -> View:
+def build_view(
+    shards: Sequence[int] = SHARDS, codec: str = "f32", missing: Sequence[int] = (), **columns: Sequence[Any]
+) -> View:
     store = MemoryStore()
     ensure_marker(store)
     digest, weights = write_weights({"w": RawTensor("F32", (1,), bytes(4))})
@@ -54,7 +57,10 @@ def build_view(shards: Sequence[int] = SHARDS, codec: str = "f32", **columns: Se
         annotations = write_annotations(whole.slice(start, count))
         images = f"{number:064x}"
         features = features_of(np.arange(start, start + count))
-        data = write_feature_shard(features, codec=codec, recipe=recipe.digest, images=images, provenance={})
+        gone = [MissingRow(row - start, "undecodable") for row in missing if start <= row < start + count]
+        data = write_feature_shard(
+            features, codec=codec, recipe=recipe.digest, images=images, provenance={}, missing=gone
+        )
         store.create(features_name(recipe.digest, codec, images), data)
         store.put(annotations_name(file_digest(annotations)), annotations)
         refs.append(

@@ -45,6 +45,25 @@ def add_descriptions(corpus: Corpus) -> None:
         ("largest", {"rows": 2**63, "shape": [2**31 - 1] * 4}, "too-large", "more than 64 bits can count"),
     ):
         _add(corpus, file, shard, craft(shard, description=shard.describe(**changes)), code, why)
+    for file, missing, why in (
+        ("unsorted", [[1, "failed"], [0, "failed"]], "missing rows that descend"),
+        ("twice", [[1, "failed"], [1, "crashed"]], "a row that is missing twice"),
+        ("beyond", [[2, "failed"]], "a missing row that is none"),
+        ("negative", [[-1, "failed"]], "a negative row"),
+        ("true", [[True, "failed"]], "a row that is true"),
+        ("empty", [], "no row, where some are required to be known"),
+        ("object", {"1": "failed"}, "no list"),
+        ("no-reason", [[1]], "a row without a reason"),
+        ("reason", [[1, "It failed"]], "a reason that is no code"),
+    ):
+        description = shard.describe(missing=missing, requires=["missing-rows"])
+        _add(corpus, f"missing-{file}", shard, craft(shard, description=description), "bad-field", why)
+    for file, changes, why in (
+        ("not-required", {"missing": [[1, "failed"]]}, "missing rows that a reader need not know of"),
+        ("absent", {"requires": ["missing-rows"]}, "missing rows are required to be known, and not there"),
+    ):
+        data = craft(shard, description=shard.describe(**changes))
+        _add(corpus, f"missing-{file}", shard, data, "bad-field", why)
     for file, text, why in (
         ("no-json", "rows: 2", "a description that is no JSON"),
         ("nested", '{"a":' + "[" * 1_000, "lists inside of lists, 1,000 of them, none closed"),

@@ -54,6 +54,7 @@ def add_recipes(corpus: Corpus) -> None:
     for file, changes, shows in (
         ("recipe", {}, "no program"),
         ("recipe-program", {"program": OTHER, "shape": [1]}, "a program"),
+        ("recipe-bf16", {"precision": "bf16"}, "the other precision"),
         ("recipe-spellings", {"preprocess": spellings}, "all spellings of the canonical form"),
         ("recipe-largest-shape", {"shape": [1, 2, 3, 2**31 - 1]}, "four axes, the largest side"),
     ):

@@ -92,6 +92,14 @@ def add_descriptions(corpus: Corpus) -> None:
     corpus.valid(
         "features-unknown-members.arrow", features_name(shard), data, "unknown members, nothing required, no provenance"
     )
+    for codec in ("f32", "u8c+zstd"):
+        shard = Shard(codec, [2], bytes_of([0, 0, 3, 4, 0, 0, 5, 0.5]), [3, 4])
+        missing = [[0, "undecodable"], [2, "crashed"]]
+        data = craft(shard, description=shard.describe(missing=missing, requires=["missing-rows"]))
+        corpus.valid(f"features-{codec}-missing.arrow", features_name(shard), data, "rows without features")
+    shard = Shard("f16", [2], bytes_of([0, 0]), [1])
+    data = craft(shard, description=shard.describe(missing=[[0, "failed"]], requires=["missing-rows"]))
+    corpus.valid("features-f16-all-missing.arrow", features_name(shard), data, "a shard without any features")
     shard = one_block()
     content = b"\0" + struct.pack("<6f", 0, 0.25, 1.5, 3, -2, 4)
     data = craft(shard, frames=[(2, raw_frame(content))])

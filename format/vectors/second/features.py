@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from .sealed_json import spell
 
 ENTRY = b"hapistore.features"
 CODECS = [name + end for name in WIDTHS for end in ("", "+zstd", "+lz4") if name + end != "u4c+lz4"]
+MISSING = "missing-rows"
 LARGEST = 64 << 30  # bytes of float32
 COMPRESSED = pa.schema([pa.field("rows", pa.int32(), nullable=False), pa.field("block", pa.binary(), nullable=False)])
 STORED = {"f32": pa.float32(), "f16": pa.float16(), "bf16": pa.uint16(), "u8c": pa.uint8(), "u4c": pa.uint8()}
@@ -57,13 +59,31 @@ def _read_description(schema: pa.Schema) -> dict[str, Any]:
     metadata = schema.metadata or {}
     check(ENTRY in metadata, "bad-features", "no description")
     description = parse_object(metadata[ENTRY], "bad-features")
-    check_format(description)
+    check_format(description, (MISSING,))
     for name in ("recipe", "images"):
         digest(description, name)
     check(text(description, "codec") in CODECS, "unknown-codec", f"codec {description['codec']}")
     size = integer(description, "rows") * math.prod(shape(description)) * 4
     check(size <= LARGEST, "too-large", f"features of {size} bytes")
+    _check_missing(description)
     return description
+
+
+def _check_missing(description: dict[str, Any]) -> None:
+    """Rows without features: there if and only if they are required to be known."""
+    required = MISSING in description.get("requires", [])
+    check(required == ("missing" in description), "bad-field", "missing rows")
+    if not required:
+        return
+    entries = description["missing"]
+    check(isinstance(entries, list) and len(entries) > 0, "bad-field", "missing is no list of rows")
+    least = 0
+    for entry in entries:
+        check(isinstance(entry, list) and len(entry) == 2, "bad-field", f"missing row {entry}")
+        row = integer({"row": entry[0]}, "row", least=least, most=description["rows"] - 1)
+        reason = text({"reason": entry[1]}, "reason")
+        check(re.fullmatch(r"[a-z][a-z0-9-]{0,39}", reason) is not None, "bad-field", f"reason {reason}")
+        least = row + 1
 
 
 def columns(codec: str, sides: list[int]) -> pa.Schema:

@@ -41,13 +41,13 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def check_format(description: dict[str, Any]) -> None:
-    """What store.md's versioning rules ask of every description."""
+def check_format(description: dict[str, Any], known: tuple[str, ...] = ()) -> None:
+    """What store.md's versioning rules ask of every description; ``known`` are features that it may require."""
     number = integer(description, "format", least=None)
     check(number == 1, "unsupported-version", f"format {number}")
     required = description.get("requires", [])
     check(isinstance(required, list) and all(isinstance(r, str) for r in required), "bad-field", "requires")
-    check(not required, "unsupported-feature", f"requires {required}")
+    check(set(required) <= set(known), "unsupported-feature", f"requires {required}")
 
 
 def integer(description: dict[str, Any], name: str, *, least: int | None = 1, most: int | None = None) -> int:

@@ -64,7 +64,9 @@ def _records(records: list[Record]) -> list[dict[str, Any]]:
 
 def _features(parts: tuple[str, ...], data: bytes, _: bytes) -> Any:
     found = read_features(data, *parts)
-    return {"shape": found.description["shape"], "float32": found.values.hex(), "provenance": found.provenance}
+    values = {"shape": found.description["shape"], "float32": found.values.hex(), "provenance": found.provenance}
+    missing = found.description.get("missing")
+    return {**values, "missing": missing} if missing else values
 
 
 def _weights(parts: tuple[str, ...], data: bytes, _: bytes) -> Any:

@@ -49,7 +49,7 @@ def read_recipe(data: bytes, name: str) -> dict[str, Any]:
     if recipe.get("program", "") is not None:
         digest(recipe, "program")
     check(isinstance(recipe.get("preprocess"), dict), "bad-field", "preprocess is no object")
-    check(text(recipe, "precision") == "f32", "bad-field", f"precision {recipe['precision']}")
+    check(text(recipe, "precision") in ("f32", "bf16"), "bad-field", f"precision {recipe['precision']}")
     shape(recipe)
     check(recipe_digest(recipe) == name, "bad-digest", "the recipe has another digest")
     return whole

@@ -1,8 +1,23 @@
 """A compiled prefix: pixels in, features out. Values agree within the recipe's precision, whoever runs it."""
 
-from .choosing import EXECUTORS, open_executor
+from .candidates import EXECUTORS
+from .child import ChildExecutor
+from .choosing import ExecutorChoice, choose_executor, open_executor
 from .eager import EagerExecutor
+from .inductor import InductorExecutor
+from .onnx_runtime import OnnxExecutor
 from .openvino import OpenVINOExecutor
 from .protocol import Executor
 
-__all__ = ["EXECUTORS", "EagerExecutor", "Executor", "OpenVINOExecutor", "open_executor"]
+__all__ = [
+    "EXECUTORS",
+    "ChildExecutor",
+    "EagerExecutor",
+    "Executor",
+    "ExecutorChoice",
+    "InductorExecutor",
+    "OnnxExecutor",
+    "OpenVINOExecutor",
+    "choose_executor",
+    "open_executor",
+]

@@ -4,68 +4,105 @@ from __future__ import annotations
 
 import functools
 import sys
+import tempfile
 import threading
 import warnings
 import weakref
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ...errors import OutOfMemory, UsageError
+from ...errors import UsageError
 from ...models import Prefix
-from .. import memory
-from .protocol import is_out_of_memory
+from .exporting import exported
+from .on_cpu import CPUExecutor
+from .saved_program import SavedProgram, Source
 
-# Two examples keep torch.export from taking the batch for a constant.
-_EXAMPLE_BATCH = 2
-# Converting takes seconds, most of a small extraction; a prefix is frozen, so what it becomes lives as long as it does.
 _converted: weakref.WeakKeyDictionary[Prefix, Any] = weakref.WeakKeyDictionary()
 _converting = threading.Lock()
 
 
-class OpenVINOExecutor:
-    """A prefix exported from torch and compiled for the CPU in float32, with a dynamic extraction batch.
+def missing() -> str:
+    """Why OpenVINO cannot be used here; "" where it can."""
+    return "" if find_spec("openvino") else "it is not installed; pip install 'hapistore[cpu]'"
+
+
+class OpenVINOExecutor(CPUExecutor):
+    """A prefix exported from torch and compiled for the CPU, with a dynamic extraction batch.
+
+    Args:
+        precision: ``f32``, or ``bf16``, which CPUs without bfloat16 units compute in float32.
+        streams: into so many parts a batch is split, each computed by its share of the cores at the same time.
 
     Raises:
         UsageError: OpenVINO is not installed.
     """
 
     name = "openvino"
-    device = "cpu"
 
-    def __init__(self, prefix: Prefix) -> None:
+    def __init__(self, source: Source, precision: str = "f32", streams: int = 1) -> None:
         openvino = _import_openvino()
-        with _converting:
-            model = _converted.get(prefix)
-            if model is None:
-                model = _converted[prefix] = _convert(openvino, prefix)
         config = {
-            # CPUs with bf16 units would compute in bf16 otherwise, which is another precision.
-            "INFERENCE_PRECISION_HINT": "f32",
+            # CPUs with bf16 units would compute in bf16 by default, which is another precision.
+            "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "NUM_STREAMS": "1",
+            "NUM_STREAMS": str(streams),
         }
-        self._compiled = _core().compile_model(model, "CPU", config)
-        self._request = self._compiled.create_infer_request()
-        self._shape = prefix.feature_shape
+        self.precision = precision
+        self.variant = "1 stream" if streams == 1 else f"{streams} streams"
+        self._streams = streams
+        self._compile: Callable[[], Any] | None = partial(_compile, openvino, source, config)
+        self._requests = self._make_requests()
+        self._shape = source.feature_shape
 
-    def run(self, pixels: np.ndarray) -> np.ndarray:
-        memory.reset_peak()
-        try:
-            self._request.infer({0: pixels}, share_inputs=True)
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                raise OutOfMemory(f"{len(pixels)} images did not fit: {error}") from error
-            raise
-        output = self._request.get_output_tensor(0).data  # a view that the next run overwrites
-        return np.array(output, dtype=np.float32).reshape(len(pixels), *self._shape)
+    def _make_requests(self) -> list[Any]:
+        assert self._compile is not None, "it was closed"
+        compiled = self._compile()
+        return [compiled.create_infer_request() for _ in range(self._streams)]
 
-    def peak_bytes(self) -> int:
-        return memory.peak_bytes()
+    def _forward(self, pixels: np.ndarray) -> np.ndarray:
+        requests = self._requests or self._make_requests()
+        # Once its memory ran out, a compiled model gives outputs of that batch's shape ever after, by new requests too:
+        # these come back when all went well, else the next run compiles again, a few tenths of a second.
+        self._requests = []
+        edges = [len(pixels) * part // self._streams for part in range(self._streams + 1)]
+        spans = [slice(*pair) for pair in zip(edges, edges[1:], strict=False) if pair[0] < pair[1]]
+        outputs = _infer(requests[: len(spans)], [pixels[span] for span in spans])
+        features = np.empty((len(pixels), *self._shape), np.float32)
+        for span, rows in zip(spans, outputs, strict=True):
+            features[span] = rows.reshape(-1, *self._shape)
+        self._requests = requests
+        return features
 
-    def idle_bytes(self) -> int:
-        return memory.resident_bytes()
+    def close(self) -> None:
+        self._requests, self._compile = [], None
+
+
+def _infer(requests: list[Any], parts: list[np.ndarray]) -> list[np.ndarray]:
+    """All at the same time; views of the requests' memory, which their next run overwrites."""
+    begun = []
+    try:
+        for request, part in zip(requests, parts, strict=True):
+            request.start_async({0: part}, share_inputs=True)
+            begun.append(request)
+    finally:
+        # All of them, whatever becomes of one: they read the caller's memory.
+        failures = [failure for failure in map(_wait, begun) if failure]
+    if failures:
+        raise failures[0]
+    return [request.get_output_tensor(0).data for request in requests]
+
+
+def _wait(request: Any) -> Exception | None:
+    try:
+        request.wait()
+    except (RuntimeError, MemoryError) as error:
+        return error
+    return None
 
 
 @functools.cache
@@ -88,14 +125,39 @@ def _import_openvino() -> Any:
     return openvino
 
 
+def save_openvino(prefix: Prefix, program: str, weights: str) -> None:
+    """Write a prefix's model, as XML and the weights apart."""
+    openvino = _import_openvino()
+    with tempfile.TemporaryDirectory(prefix="hapistore-openvino-") as folder:
+        named = Path(folder, "prefix.xml"), Path(folder, "prefix.bin")  # it wants these endings
+        for name, path in zip(named, (program, weights), strict=True):
+            name.symlink_to(path)
+        openvino.save_model(_converted_once(openvino, prefix), named[0], compress_to_fp16=False)
+
+
+def _compile(openvino: Any, source: Source, config: dict[str, str]) -> Any:
+    core = _core()
+    if not isinstance(source, SavedProgram):
+        return core.compile_model(_converted_once(openvino, source), "CPU", config)
+    with source.open() as file:
+        model = core.read_model(file.read(), openvino.Tensor(source.weights, shared_memory=True))
+    return core.compile_model(model, "CPU", config)
+
+
+def _converted_once(openvino: Any, prefix: Prefix) -> Any:
+    with _converting:
+        model = _converted.get(prefix)
+        if model is None:
+            model = _converted[prefix] = _convert(openvino, prefix)
+        return model
+
+
 def _convert(openvino: Any, prefix: Prefix) -> Any:
     """The prefix as an OpenVINO model: uint8 [batch, height, width, 3] to features, any batch."""
-    example = torch.zeros((_EXAMPLE_BATCH, *prefix.preprocess.pixel_shape), dtype=torch.uint8)
-    batch = torch.export.Dim("batch", min=1, max=1 << 16)
+    program = exported(prefix)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's own, about torch's own code
-        program = torch.export.export(prefix.module, (example,), dynamic_shapes=({0: batch},))
         model = openvino.convert_model(program)
     # The converter leaves every side open; only the batch shall be.
-    model.reshape([-1, *prefix.preprocess.pixel_shape])
+    model.reshape([-1, *prefix.pixel_shape])
     return model

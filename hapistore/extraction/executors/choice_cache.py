@@ -1,0 +1,136 @@
+"""What measuring executors found, kept for the next extraction on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...models import Prefix
+from ..user_cache import CacheFile
+from .agreement import Agreement
+from .candidates import cores
+
+_FORMAT = 1
+_KEPT_CHECKS = 32
+_PACKAGES = ("hapistore", "torch", "openvino", "onnxruntime", "onnx", "onnxscript", "numpy")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class KnownChoice:
+    """One file of the cache.
+
+    Attributes:
+        label: of the fastest candidate; rates: images per second by candidate; passed_over: why others were not run.
+        checks: what the check against eager found, by weights.
+    """
+
+    label: str
+    rates: dict[str, float]
+    passed_over: dict[str, str] = field(default_factory=dict)
+    checks: dict[str, Agreement] = field(default_factory=dict)
+
+
+class ChoiceCache:
+    """The file for one prefix in one precision, among these candidates, on this machine with what is installed.
+
+    Weights are not part of what it is found by, since they decide no rate; checks are kept for each.
+    """
+
+    def __init__(self, prefix: Prefix, precision: str, candidates: Sequence[str]) -> None:
+        self._labels = tuple(candidates)
+        key: dict[str, Any] = {
+            "format": _FORMAT,
+            "architecture": prefix.architecture,
+            "cut": prefix.cut,
+            "program": prefix.program,
+            "pixels": list(prefix.pixel_shape),
+            "shape": list(prefix.feature_shape),
+            "precision": precision,
+            "device": "cpu",
+            "cpu": _cpu_name(),
+            "cores": cores(),
+            "threads": torch.get_num_threads(),
+            "candidates": list(candidates),
+            "versions": _versions(),
+        }
+        self._file = CacheFile("executors", key)
+
+    @property
+    def path(self) -> Path | None:
+        """Where it is kept; None where there can be no cache."""
+        return self._file.path
+
+    def load(self) -> KnownChoice | None:
+        """What is known; None where nothing is, or, with a line in the log, where the file is damaged."""
+        try:
+            found = self._file.read()
+            return None if found is None else self._parse(found)
+        # Anything may stand in a file that something else has written.
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            _log.warning("%s is damaged and is measured again: %s: %s", self.path, type(error).__name__, error)
+            return None
+
+    def save(self, choice: KnownChoice) -> None:
+        """Keep a choice."""
+        checks = dict(list(choice.checks.items())[-_KEPT_CHECKS:])
+        self._file.write(
+            {
+                "choice": choice.label,
+                "images_per_second": {label: round(rate, 1) for label, rate in choice.rates.items()},
+                "passed_over": choice.passed_over,
+                "checks": {weights: vars(agreement) for weights, agreement in checks.items()},
+            }
+        )
+
+    def _parse(self, value: Any) -> KnownChoice:
+        rates = {str(label): float(rate) for label, rate in value["images_per_second"].items()}
+        label = value["choice"]
+        if label not in rates or label not in self._labels:
+            raise ValueError(f"its choice {label!r:.40} is none of its candidates")
+        return KnownChoice(
+            label=label,
+            rates=rates,
+            passed_over={str(label): str(reason) for label, reason in value["passed_over"].items()},
+            checks={
+                str(weights): Agreement(of_largest=float(found["of_largest"]), cosine=float(found["cosine"]))
+                for weights, found in value["checks"].items()
+            },
+        )
+
+
+def weights_digest(prefix: Prefix) -> str:
+    """SHA-256 (hex) over a prefix's tensors, by name."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(prefix.weights().items()):
+        found.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        if tensor.numel():
+            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = installed_version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,85 @@
+"""Encoding and storing features of one shard while those of the next are computed."""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from hapistore_format import MissingRow, Recipe
+
+from ..catalog.features import FeatureTask, ShardFeatures, store_features
+from ..stores import ObjectStore
+from .trace import Trace
+
+# One is filled while the other is encoded.
+_BUFFERS = 2
+
+
+class FeatureStoring:
+    """Takes the features of whole shards, in memory that is used again.
+
+    Leaving it waits for what has begun.
+
+    Args:
+        most_rows, shape: of the largest shard.
+    """
+
+    def __init__(
+        self, store: ObjectStore, recipe: Recipe, *, most_rows: int, shape: tuple[int, ...], trace: Trace
+    ) -> None:
+        self._store, self._recipe, self._trace = store, recipe, trace
+        self._free: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
+        for _ in range(_BUFFERS):
+            room = np.empty((most_rows, *shape), np.float32)
+            room.fill(0)  # touched now, so that its memory is part of what stands still
+            self._free.put(room)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hapistore-encode")
+        self._running: deque[Future[None]] = deque()
+
+    def __enter__(self) -> FeatureStoring:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def room(self) -> np.ndarray:
+        """float32 [most_rows, *shape] to fill, as soon as there is one; what went wrong meanwhile is raised here."""
+        self._check(wait=len(self._running) == _BUFFERS)
+        return self._free.get()
+
+    def store(
+        self, task: FeatureTask, room: np.ndarray, missing: tuple[MissingRow, ...], provenance: dict[str, Any]
+    ) -> None:
+        """Encode and store the first rows of a room, which is another's afterwards.
+
+        Raises:
+            HapistoreError: a shard before it could not be encoded or stored.
+        """
+        self._running.append(self._thread.submit(self._store_one, task, room, missing, provenance))
+        self._check()
+
+    def finish(self) -> None:
+        """Wait until all is stored."""
+        while self._running:
+            self._running.popleft().result()
+
+    def _check(self, *, wait: bool = False) -> None:
+        while self._running and (wait or self._running[0].done()):
+            self._running.popleft().result()
+            wait = False
+
+    def _store_one(
+        self, task: FeatureTask, room: np.ndarray, missing: tuple[MissingRow, ...], provenance: dict[str, Any]
+    ) -> None:
+        features = ShardFeatures(room[: task.shard.rows], missing)
+        try:
+            store_features(self._store, self._recipe, task, features, provenance, timed=self._trace.span)
+        finally:
+            self._free.put(room)

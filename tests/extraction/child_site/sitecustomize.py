@@ -1,0 +1,3 @@
+"""Read by every interpreter that has this folder on its path, when it starts: operators of networks under test."""
+
+import fragile_networks  # noqa: F401
