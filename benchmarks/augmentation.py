@@ -2,9 +2,9 @@
 
 ELPV photographs, EfficientNet-Lite0 with its ImageNet weights, pooled; good or defective. A logistic regression is
 trained by full-batch Adam, each epoch on the variants that a reader draws for it; five-fold cross-validation, as often
-as ``--repeats`` with other folds and other draws. In each fold three parts train, the fourth chooses weight decay and the
-epoch to stop at, the fifth is tested, both on the images as they are. All get the same folds, so differences are paired.
-Seconds are of extractions of ``--timed`` photographs into stores of their own, in rounds.
+as ``--repeats`` with other folds and other draws. In each fold three parts train, the fourth chooses weight decay and
+the epoch to stop at, the fifth is tested, both on the images as they are. All get the same folds, so differences are
+paired. Seconds are of extractions of ``--timed`` photographs into stores of their own, in rounds.
 Needs ``pip install '.[bench,cpu,demo]'``. Half an hour on two cores.
 """
 

@@ -1,6 +1,6 @@
 """Decoding and preprocessing: encoded image bytes in, uint8 pixels out. No torch in this room."""
 
-from .changes import Change, ChangeOf
+from .changes import Change, ChangeOf, recolour
 from .check import check_usual
 from .decode import check_image, decode_rgb
 from .header import read_header
@@ -17,5 +17,6 @@ __all__ = [
     "check_usual",
     "decode_rgb",
     "read_header",
+    "recolour",
     "with_decoder",
 ]
