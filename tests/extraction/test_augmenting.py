@@ -162,9 +162,10 @@ def test_another_codec_is_transcoded_without_the_network(store, resnet):
 
 
 def test_a_bad_image_is_bad_in_every_variant(tmp_path, photographs, write_manifest, resnet):
-    broken = tmp_path / "broken.jpg"
+    broken = tmp_path / "broken.png"
     good = photographs[:6]
-    broken.write_bytes(good[0].read_bytes()[:200] + bytes(3000) + good[0].read_bytes()[3200:])
+    whole = good[0].read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2] + bytes(100) + whole[len(whole) // 2 + 100 :])
     table = write_manifest(tmp_path / "some.csv", [(path, "cell") for path in (*good, broken)])
     store = hs.open_store(tmp_path / "bad")
     hs.ingest(store, "mixed", hs.manifest(table))
