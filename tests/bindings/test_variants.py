@@ -18,10 +18,12 @@ def drawn(batches) -> dict[int, int]:
 def test_epochs_draw_anew_and_workers_draw_alike(view_of_variants):
     epochs = []
     for workers in (0, 1, 2):
-        torch.manual_seed(5)
         pipe = FeaturePipe(view_of_variants, batch_size=8, seed=3)
         loader = DataLoader(pipe, batch_size=None, num_workers=workers)
-        epochs.append([drawn(loader) for _ in range(2)])
+        epochs.append([])
+        for seed in (5, 6):
+            torch.manual_seed(seed)
+            epochs[-1].append(drawn(loader))
     assert epochs[0] == epochs[1] == epochs[2]
     first, second = epochs[0]
     assert first.keys() == second.keys() and len(first) == 103

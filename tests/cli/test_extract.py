@@ -26,6 +26,7 @@ TYPES = {
     "batch": int,
     "peak_bytes": int,
     "seconds": float,
+    "stage_seconds": dict,
     "restarts": int,
     "left_out": list,
     "variants": list,
@@ -120,10 +121,11 @@ def test_auto_prints_what_it_measured_and_names_its_choice(answer, succeed, hapi
 
 def test_variants_are_stored_beside_and_named(answer, succeed, hapistore, store):
     options = ("--codec", "u8c", "--augment", "crop:50-100,flip", "--augment-seed", "7", "--store", store)
+    options = ("--cut", "map", *options)  # of which the store has no features
     found = answer(*COMMAND, *options, "--variants", "2")
     assert found["images"] == 3 * 6
     assert [variant["variant"] for variant in found["variants"]] == [0, 1]
-    name = "efficientnet_lite0:pool+crop:50-100,flip#1,seed=7"
+    name = "efficientnet_lite0:map+crop:50-100,flip#1,seed=7"
     assert found["variants"][1]["name"] == name
     assert len({found["recipe"], *(variant["recipe"] for variant in found["variants"])}) == 3
     more = answer(*COMMAND, *options, "--variants", "3")

@@ -161,11 +161,11 @@ def test_another_codec_is_transcoded_without_the_network(store, resnet):
     assert len(hs.open_view(store, "mixed", codec=other.codecs[0], variants=2).variants) == 2
 
 
-def test_a_bad_image_is_bad_in_every_variant(tmp_path, photographs, write_manifest, resnet):
-    broken = tmp_path / "broken.png"
+def test_a_bad_image_is_bad_in_every_variant(tmp_path, photographs, imagenet, write_manifest, resnet):
+    broken = tmp_path / "broken.jpg"  # its header and its end are whole
     good = photographs[:6]
-    whole = good[0].read_bytes()
-    broken.write_bytes(whole[: len(whole) // 2] + bytes(100) + whole[len(whole) // 2 + 100 :])
+    whole = imagenet[0][0].read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2] + b"\xff\xc4" * 100 + whole[len(whole) // 2 + 200 :])
     table = write_manifest(tmp_path / "some.csv", [(path, "cell") for path in (*good, broken)])
     store = hs.open_store(tmp_path / "bad")
     hs.ingest(store, "mixed", hs.manifest(table))
