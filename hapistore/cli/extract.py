@@ -44,7 +44,7 @@ _AUGMENT = "crop,flip,colour"
     "--memory",
     type=Bytes(),
     metavar="SIZE",
-    help="What the process may occupy at its peak.  [default: 80 % of what is free]",
+    help="What the process, its child included, may occupy at its peak.  [default: 80 % of what is free]",
 )
 @click.option("--max-batch", type=click.IntRange(1), default=256, show_default=True, help="Largest extraction batch.")
 @click.option(
@@ -127,7 +127,7 @@ def command(
     \b
     Examples:
       hapistore extract pets --backbone efficientnet_lite0
-      hapistore extract pets --backbone efficientnet_lite0 --precision bf16
+      hapistore extract pets --backbone efficientnet_lite0 --precision bf16 --decoder fast --child
       hapistore extract pets --backbone efficientnet_lite0 --codec auto --max-error 0.01
       hapistore extract pets --backbone efficientnet_lite0 --variants 4 --augment crop:35-100,flip
       hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB

@@ -43,12 +43,15 @@ def decode_shards(
     All variants of a row follow each other; its image is decoded once.
     """
 
+    def fetch(shard: ShardRef) -> ImageShard:
+        with trace.span("fetch", shard=shard.images[:12]):
+            return open_image_shard(store, shard)
+
     def rows() -> Iterator[_Row]:
-        for shard, variants in wanted:
-            with trace.span("fetch", shard=shard.images[:12]):
-                reader = open_image_shard(store, shard)
-            digests = reader.record_digests()
-            yield from (_Row(reader, row, digest, variants) for row, digest in enumerate(digests))
+        shards = [shard for shard, _ in wanted]
+        readers = map_ahead(fetch, shards, threads=1, ahead=1, name="hapistore-fetch")
+        for reader, (_, variants) in zip(readers, wanted, strict=True):
+            yield from (_Row(reader, row, digest, variants) for row, digest in enumerate(reader.record_digests()))
 
     def decode(item: _Row) -> Sequence[np.ndarray | BadImage]:
         changes = [_change_of(variant, item.digest) for variant in item.variants]

@@ -37,7 +37,7 @@ SAME_FLOOR = {("hapistore.cli", "hapistore.demo"), ("hapistore.cli", "hapistore.
 # Floors allow it, the column "must not know" does not.
 MUST_NOT_KNOW = {
     "hapistore.images": {"hapistore_format"},
-    "hapistore.planning": {"hapistore_format", "hapistore.threads", "numpy", "pyarrow"},
+    "hapistore.planning": {"hapistore_format", "hapistore.threads", "pyarrow"},
     "hapistore.models": {"hapistore.stores", "hapistore.catalog"},
     "hapistore.cli": {"hapistore_torch"},
 }
