@@ -139,9 +139,9 @@ def augmentation_table() -> str:
     plain = result["processor_seconds"]["0"]["seconds"]
     lines += [
         "",
-        f"{result['rows']:,} photographs, {result['repeats']} times five folds, paired; `{result['codec']}`. Extraction of "
-        f"{result['timed_images']} photographs as they are takes {_range(plain, 1, ' s')} of processor time, starting "
-        f"included, on {where['cores']} cores of an {where['cpu']}; OpenVINO {where['versions']['openvino']}.",
+        f"{result['rows']:,} photographs, {result['repeats']} times five folds, paired; `{result['codec']}`. "
+        f"Extraction of {result['timed_images']} photographs as they are takes {_range(plain, 1, ' s')} of processor "
+        f"time, its start included, on {where['cores']} cores of an {where['cpu']}; OpenVINO {where['versions']['openvino']}.",
     ]
     return "\n".join(lines)
 
