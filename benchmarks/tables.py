@@ -13,7 +13,7 @@ from typing import Any
 from .environment import read_result
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "benchmarks/RESULTS.md")
+DOCUMENTS = ("README.md", "benchmarks/RESULTS.md", "docs/augmentation.md")
 
 
 def _range(figure: dict[str, float], digits: int, unit: str = "") -> str:
@@ -115,6 +115,35 @@ def probe_table() -> str:
         )
     versions = result["environment"]["versions"]
     lines += ["", f"{result['rows']:,} photographs, {result['folds']} folds; scikit-learn {versions['scikit-learn']}."]
+    return "\n".join(lines)
+
+
+def augmentation_table() -> str:
+    """What stored variants buy in accuracy, and cost in bytes and processor time."""
+    result = read_result("augmentation")
+    lines = [
+        "| variants | median accuracy (lowest–highest of folds) | points gained (standard error) | bytes an image "
+        "| processor time of extraction |",
+        "|---|---|---|---|---|",
+    ]
+    for kind, f in result["accuracy"].items():
+        name, _, count = kind.partition(" ")
+        label = f"{count} of `{result['augments'][name]}`" if count else "none"
+        # Crops of any size cost the same, so one kind was timed.
+        times = _range(result["processor_seconds"][count or "0"]["times_plain"], 1, "×")
+        gained = f"{f['points_gained']:+.2f} ({f['standard_error_points']:.2f})" if count else ""
+        lines.append(
+            f"| {label} | {_range(f['accuracy'], 4)} | {gained} | {result['bytes_per_image'][kind]:,.0f} | {times} |"
+        )
+    where = result["environment"]
+    plain = result["processor_seconds"]["0"]["seconds"]
+    lines += [
+        "",
+        f"{result['rows']:,} photographs, {result['repeats']} times five folds, paired; `{result['codec']}`. "
+        f"Extraction of {result['timed_images']} photographs as they are takes {_range(plain, 1, ' s')} of processor "
+        f"time, its start included; {where['cores']} cores of an {where['cpu']}, "
+        f"OpenVINO {where['versions']['openvino']}.",
+    ]
     return "\n".join(lines)
 
 
@@ -224,6 +253,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "codecs": codecs_table,
     "gather": gather_table,
     "probe": probe_table,
+    "augmentation": augmentation_table,
     "forward": forward_table,
     "stores": stores_table,
     "ingest": ingest_table,

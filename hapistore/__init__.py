@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .catalog import View, open_view, transcode, verify_store
     from .errors import HapistoreError
-    from .extraction import ExtractOptions, extract
+    from .extraction import AugmentOptions, ExtractOptions, extract
     from .images import Preprocess
     from .ingestion import (
         IngestOptions,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AugmentOptions": "extraction",
     "ExtractOptions": "extraction",
     "FeatureReader": "read",
     "HapistoreError": "errors",
@@ -67,6 +68,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AugmentOptions",
     "ExtractOptions",
     "FeatureReader",
     "HapistoreError",

@@ -25,7 +25,7 @@ class FeaturePipe(IterDataPipe):
 
     Args:
         view: from ``hapistore.open_view``.
-        subset, label, batch_size, shuffle, seed, drop_last, memory_bytes: see ``hapistore.ReadOptions``.
+        subset, label, batch_size, shuffle, seed, drop_last, memory_bytes, augment: see ``hapistore.ReadOptions``.
 
     Yields:
         features: float32 [n, *view.shape]; labels: int64 [n] for classes and integers, float32 [n] for reals.
@@ -45,6 +45,7 @@ class FeaturePipe(IterDataPipe):
         seed: int = 0,
         drop_last: bool = False,
         memory_bytes: int = 2 << 30,
+        augment: bool | None = None,
     ) -> None:
         self._view = view
         self._options = ReadOptions(
@@ -55,6 +56,7 @@ class FeaturePipe(IterDataPipe):
             seed=seed,
             drop_last=drop_last,
             memory_bytes=memory_bytes,
+            augment=augment,
         )
         self._reader: FeatureReader | None = FeatureReader(view, self._options)
         self._next_epoch = 0

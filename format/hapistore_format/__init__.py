@@ -4,6 +4,7 @@ The specification beside this package (``format/*.md``) is the reference; this i
 """
 
 from .annotations import SUBSETS, AnnotationShard, write_annotations
+from .augmentation import Augmentation
 from .codecs import Codec, codec_names, get_codec
 from .digests import file_digest, is_digest, record_digest, shard_digest
 from .errors import DamagedError, FormatError, HapistoreError
@@ -26,6 +27,7 @@ __all__ = [
     "LAYOUTS",
     "SUBSETS",
     "AnnotationShard",
+    "Augmentation",
     "Codec",
     "DamagedError",
     "DatasetVersion",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from .augmentation import Augmentation
 from .errors import DamagedError, FormatError
 from .sealed_json import canonical_json, check_format, is_shape, read_sealed_json, take, take_digest, write_sealed_json
 
@@ -42,6 +43,7 @@ class Recipe:
         preprocess: preprocessing, decoder included, as plain JSON.
         precision: ``f32`` or ``bf16``, the arithmetic that the prefix may be computed in.
         shape: of one image's features, without the row axis.
+        augmentation: which variant of every image; None: the image as it is.
         notes: for people (where the weights come from); not hashed.
     """
 
@@ -52,18 +54,32 @@ class Recipe:
     preprocess: dict[str, Any]
     precision: str = "f32"
     shape: tuple[int, ...]
+    augmentation: Augmentation | None = None
     notes: dict[str, str] = field(default_factory=dict, compare=False)
 
     def _hashed(self) -> dict[str, Any]:
         value = asdict(self)
-        del value["notes"]
-        return value
+        del value["notes"], value["augmentation"]
+        # Left out where there is none, so that one meaning has one digest.
+        return value if self.augmentation is None else {**value, "augmentation": self.augmentation.to_json()}
 
     @property
     def label(self) -> str:
-        """Architecture and cut for people, and the precision unless it is the usual one."""
+        """Architecture and cut for people, the precision unless it is the usual one, and the variant if it is one."""
         usual = f"{self.architecture}:{self.cut}"
-        return usual if self.precision == "f32" else f"{usual}:{self.precision}"
+        precise = usual if self.precision == "f32" else f"{usual}:{self.precision}"
+        return precise + self.variant_label
+
+    @property
+    def variant_label(self) -> str:
+        """Which variant of the images, for people; empty of images as they are."""
+        of = self.augmentation
+        return f"+{of.name}#{of.variant}" + (f",seed={of.seed}" if of.seed else "") if of else ""
+
+    @property
+    def plain(self) -> Recipe:
+        """The recipe of the same images as they are."""
+        return replace(self, augmentation=None)
 
     @property
     def digest(self) -> str:
@@ -99,6 +115,9 @@ class Recipe:
             preprocess=take(body, "preprocess", dict, where=where),
             precision=take(body, "precision", str, where=where),
             shape=tuple(shape),
+            augmentation=(
+                Augmentation.from_json(body["augmentation"], where=where) if "augmentation" in body else None
+            ),
             notes=take(value, "notes", dict, where=where),
         )
         if recipe.precision not in PRECISIONS:

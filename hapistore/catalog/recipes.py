@@ -56,7 +56,8 @@ def list_recipes(store: ObjectStore) -> list[Recipe]:
 def find_recipe(store: ObjectStore, text: str) -> Recipe:
     """The recipe whose digest begins with ``text``, or that it names.
 
-    Names are the architecture, ``architecture:cut`` and ``architecture:cut:precision``.
+    Names are the architecture, ``architecture:cut`` and ``architecture:cut:precision``, of images as they are; one of
+    a variant has its whole label.
 
     Raises:
         UsageError: none or several; the message lists them.
@@ -75,9 +76,12 @@ def label_apart(recipes: Sequence[Recipe]) -> list[str]:
     """What to call each of several recipes, the precision said wherever they differ in it."""
     if len({recipe.precision for recipe in recipes}) < 2:
         return [recipe.label for recipe in recipes]
-    return [f"{recipe.architecture}:{recipe.cut}:{recipe.precision}" for recipe in recipes]
+    return [f"{recipe.architecture}:{recipe.cut}:{recipe.precision}{recipe.variant_label}" for recipe in recipes]
 
 
-def _names(recipe: Recipe) -> tuple[str, str, str]:
+def _names(recipe: Recipe) -> tuple[str, ...]:
     cut = f"{recipe.architecture}:{recipe.cut}"
-    return recipe.architecture, cut, f"{cut}:{recipe.precision}"
+    precise = f"{cut}:{recipe.precision}"
+    if recipe.augmentation:
+        return recipe.label, precise + recipe.variant_label
+    return recipe.architecture, cut, precise

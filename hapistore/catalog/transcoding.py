@@ -112,7 +112,9 @@ def _list(
 def _choose_recipe(store: ObjectStore, version: DatasetVersion, recipe: str | None) -> Recipe:
     if recipe is not None:
         return find_recipe(store, recipe)
-    found = {s.recipe.digest: s.recipe for s in dataset_features(store, version)}
+    summaries = dataset_features(store, version)
+    # Variants are asked for by their own names.
+    found = {s.recipe.digest: s.recipe for s in summaries if not s.recipe.augmentation}
     if len(found) == 1:
         return next(iter(found.values()))
     if not found:

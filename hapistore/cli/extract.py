@@ -10,6 +10,7 @@ import click
 from ..appearing import check_free
 from ..catalog import codec_sizes, require_store, resolve_version
 from ..catalog.codec_choice import check_max_error
+from ..errors import UsageError
 from ..images import DECODERS
 from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
@@ -18,6 +19,7 @@ from .common import Bytes, json_option, print_json, reporting_errors, store_opti
 from .progress import ShowProgress
 
 _SHOWN = 10
+_AUGMENT = "crop,flip,colour"
 
 
 @click.command("extract", short_help="Compute and store a dataset's features.")
@@ -72,6 +74,20 @@ _SHOWN = 10
     show_default=True,
     help="Run the network in a process of its own, so that its crash or want of memory costs a batch, not the job.",
 )
+@click.option(
+    "--variants",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Store K augmented variants of each image besides, for training to draw from; more can be added later.",
+)
+@click.option(
+    "--augment",
+    metavar="HOW",
+    help=f"What is changed at random: crop[:LEAST-MOST], flip, colour[:PERCENT].  [default: {_AUGMENT}]",
+)
+@click.option(
+    "--augment-seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of all that is drawn.  [default: 0]"
+)
 @click.option("--retry-bad", is_flag=True, help="Try images again that an earlier run had to leave out.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write what every thread did when, for a trace viewer.")
 @click.option("--threads", type=click.IntRange(1), help="Images decoded at once.  [default: cores, at most 8]")
@@ -93,6 +109,9 @@ def command(
     precision: str,
     device: str | None,
     child: bool,
+    variants: int | None,
+    augment: str | None,
+    augment_seed: int | None,
     retry_bad: bool,
     trace: Path | None,
     threads: int | None,
@@ -110,13 +129,16 @@ def command(
       hapistore extract pets --backbone efficientnet_lite0
       hapistore extract pets --backbone efficientnet_lite0 --precision bf16 --decoder fast --child
       hapistore extract pets --backbone efficientnet_lite0 --codec auto --max-error 0.01
+      hapistore extract pets --backbone efficientnet_lite0 --variants 4 --augment crop:35-100,flip
       hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB
     """
     specs = parse_codecs(codecs)
     check_max_error(specs, max_error)
+    if variants is None and (augment is not None or augment_seed is not None):
+        raise UsageError("--augment and --augment-seed say what variants are: give --variants with them")
     require_store(store)
     resolve_version(store, dataset)  # before the network is loaded, which takes seconds
-    from ..extraction import ExtractOptions, extract
+    from ..extraction import ExtractOptions, extract, parse_augment
     from ..models import load_backbone
 
     chosen: dict[str, Any] = {"decode_threads": threads} if threads else {}
@@ -126,6 +148,7 @@ def command(
         memory_bytes=memory,
         max_batch=max_batch,
         precision=precision,
+        augment=parse_augment(augment or _AUGMENT, variants=variants, seed=augment_seed or 0) if variants else None,
         executor=executor,
         device=device,
         child=child,
@@ -165,6 +188,10 @@ def _to_json(result: Any, sizes: dict[str, float]) -> dict[str, Any]:
         "seconds": result.seconds,
         "stage_seconds": result.stage_seconds,
         "restarts": result.restarts,
+        "variants": [
+            {"variant": number, "name": recipe.label, "recipe": recipe.digest}
+            for number, recipe in enumerate(result.variants)
+        ],
         "left_out": [vars(image) for image in result.left_out],
         **choice_json(result.choice),
     }
@@ -198,6 +225,9 @@ def _print(result: Any, sizes: dict[str, float], weights_name: str) -> None:
         )
         click.echo(", ".join(f"{stage} {format_seconds(took)}" for stage, took in result.stage_seconds.items()))
     echo_choice(result.choice)
+    if result.variants:
+        count = len(result.variants)
+        click.echo(f"and {count} variants besides, {result.variants[0].variant_label[1:]} and on, as large each")
     raw = result.version.size_bytes / result.version.rows
     for codec, size in sizes.items():
         click.echo(f"{codec}: {format_bytes(size)} an image (the image itself {format_bytes(raw)})")

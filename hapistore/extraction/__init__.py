@@ -1,5 +1,6 @@
 """Running the frozen prefix over a dataset's images, and storing what comes out."""
 
+from .augmenting import AugmentOptions, parse_augment
 from .executors import EXECUTORS, Executor, ExecutorChoice, choose_executor, open_executor
 from .extracting import extract
 from .options import ExtractOptions, ExtractResult
@@ -7,6 +8,7 @@ from .recipes import recipe_of
 
 __all__ = [
     "EXECUTORS",
+    "AugmentOptions",
     "Executor",
     "ExecutorChoice",
     "ExtractOptions",
@@ -14,5 +16,6 @@ __all__ = [
     "choose_executor",
     "extract",
     "open_executor",
+    "parse_augment",
     "recipe_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -23,9 +24,10 @@ from ..stores import ObjectStore
 from .bad_images import BadImage
 from .executors import ExecutorChoice
 from .forwarding import Forward
+from .grouping import Part, group_parts, pixels_of
 from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
-from .storing import FeatureStoring
+from .storing import FeatureStoring, most_at_once
 from .trace import Trace
 
 DEFAULT_CODEC = "u8c+zstd"
@@ -45,7 +47,8 @@ def extract(
 
     Stopped at any moment, the next run does only what is missing. A codec is made from a lossless one of
     the same recipe where there is one, without the network. An image that cannot be decoded, or that the executor
-    fails at alone, costs its row only; it is not tried again unless ``options.retry_bad``.
+    fails at alone, costs its row only; it is not tried again unless ``options.retry_bad``. With ``options.augment``,
+    variants of each image come besides, and an image is decoded once for as many of them as memory takes.
 
     Args:
         dataset: ``pets`` or ``pets@7``.
@@ -70,13 +73,21 @@ def extract(
         check_free(options.trace, replace=True)
     version = resolve_version(store, dataset)
     recipe, weights = recipe_of(prefix, precision=options.precision)
-    register_recipe(store, recipe, weights)
-    run = _Run(store, recipe, prefix, options, _Progress(version.rows, on_progress))
+    variants = options.augment.recipes(recipe) if options.augment else ()
+    recipes = (recipe, *variants)
+    for one in recipes:
+        register_recipe(store, one, weights)
+    run = _Run(store, recipe, prefix, options, _Progress(version.rows * len(recipes), on_progress))
     choice = run.choose(version, codecs, bound) if AUTO in codecs and version.shards else None
     codecs = replace_auto(codecs, choice)
-    tasks = list_tasks(store, version, recipe, codecs, retry_bad=options.retry_bad)
-    run.all(tasks, choice.provenance if choice else {})
-    keep_registered(store, recipe, weights)
+    parts = [
+        Part(one, task)
+        for one in recipes
+        for task in list_tasks(store, version, one, codecs, retry_bad=options.retry_bad)
+    ]
+    run.all(parts, choice.provenance if choice else {})
+    for one in recipes:
+        keep_registered(store, one, weights)
     if options.trace:
         run.trace.write(options.trace)
     return ExtractResult(
@@ -85,7 +96,7 @@ def extract(
         codecs=tuple(codecs),
         extracted=len(run.extracted),
         transcoded=run.transcoded,
-        present=len(tasks) - len(run.extracted) - run.transcoded,
+        present=len(parts) - len(run.extracted) - run.transcoded,
         images=sum(run.extracted.values()),
         executor=run.executor.label if run.executor else "",
         batch=run.batch,
@@ -95,7 +106,8 @@ def extract(
         executor_choice=run.executor,
         restarts=run.restarts,
         choice=choice,
-        left_out=run.left_out(version, codecs),
+        left_out=run.left_out(version, recipes, codecs),
+        variants=variants,
     )
 
 
@@ -110,8 +122,9 @@ class _Progress:
 
 
 class _Made(NamedTuple):
-    """Features of one image shard, in a room that the next but one will be in."""
+    """Features of one image shard in one recipe, in a room that another's will be in later."""
 
+    part: Part
     room: np.ndarray
     missing: tuple[MissingRow, ...]
     made_by: dict[str, Any]
@@ -121,7 +134,7 @@ class _Run:
     """The work of one call, and what is to be told of it.
 
     Attributes:
-        extracted: rows of each image shard run through the network, by digest.
+        extracted: rows of each image shard run through the network, by digests of recipe and shard.
     """
 
     def __init__(
@@ -130,17 +143,19 @@ class _Run:
         self._store, self._recipe, self._prefix = store, recipe, prefix
         self._options, self._progress = options, progress
         self.trace = Trace(keep=options.trace is not None)
-        self.extracted: dict[str, int] = {}
+        self.extracted: dict[tuple[str, str], int] = {}
         self.transcoded = 0
         self.executor: ExecutorChoice | None = None
         self.batch, self.peak_bytes, self.restarts = 0, 0, 0
         self._details: dict[tuple[str, int], str] = {}
 
-    def left_out(self, version: DatasetVersion, codecs: Sequence[str]) -> tuple[LeftOut, ...]:
-        """Images without features in one of the codecs, with what was found wrong with them now."""
+    def left_out(
+        self, version: DatasetVersion, recipes: Sequence[Recipe], codecs: Sequence[str]
+    ) -> tuple[LeftOut, ...]:
+        """Images without features in one of the recipes and codecs, with what was found wrong with them now."""
         found: dict[tuple[str, int], LeftOut] = {}
-        for codec in codecs:
-            for image in list_left_out(self._store, version, find_missing(self._store, version, self._recipe, codec)):
+        for recipe, codec in itertools.product(recipes, codecs):
+            for image in list_left_out(self._store, version, find_missing(self._store, version, recipe, codec)):
                 found[image.images, image.row] = image
         return tuple(replace(image, detail=self._details.get(at, "")) for at, image in found.items())
 
@@ -153,55 +168,63 @@ class _Run:
         (task,) = list_tasks(self._store, replace(version, shards=(first,)), self._recipe, codecs)
         if task.source:
             return choose_codec(task.read_source(self._store).present, max_error)
-        with self._storing([task]) as storing:
-            ((room, missing, made_by),) = self._forward([task], storing)
+        group = [Part(self._recipe, task)]
+        with self._storing([group]) as storing:
+            ((_, room, missing, made_by),) = self._forward([group], storing)
             choice = choose_codec(ShardFeatures(room[: first.rows], missing).present, max_error)
             chosen = replace(task, missing=replace_auto(task.missing, choice))
-            storing.store(chosen, room, missing, {**made_by, **choice.provenance})
+            storing.store(self._recipe, chosen, room, missing, {**made_by, **choice.provenance})
             storing.finish()
         return choice
 
-    def all(self, tasks: Sequence[FeatureTask], provenance: dict[str, Any]) -> None:
+    def all(self, parts: Sequence[Part], provenance: dict[str, Any]) -> None:
         """Make what is missing: from a lossless codec where there is one, else by the network."""
-        present = [task for task in tasks if not task.missing and task.shard.images not in self.extracted]
-        self._progress.add(sum(task.shard.rows for task in present))
-        for task in tasks:
+        present = [part for part in parts if not part.task.missing and part.key not in self.extracted]
+        self._progress.add(sum(part.task.shard.rows for part in present))
+        for recipe, task in parts:
             if task.missing and task.source:
                 made_by = {"transcoded_from": task.source, **provenance}
-                store_features(self._store, self._recipe, task, task.read_source(self._store), made_by)
+                store_features(self._store, recipe, task, task.read_source(self._store), made_by)
                 self.transcoded += 1
                 self._progress.add(task.shard.rows)
-        to_run = [task for task in tasks if task.missing and not task.source]
+        to_run = [part for part in parts if part.task.missing and not part.task.source]
         if not to_run:
             return
-        with self._storing(to_run) as storing, closing(self._forward(to_run, storing)) as made:
-            for task, (room, missing, made_by) in zip(to_run, made, strict=True):
-                storing.store(task, room, missing, {**made_by, **provenance})
+        most_rows = max(part.task.shard.rows for part in to_run)
+        together = most_at_once(most_rows, self._prefix.feature_shape, self._options.memory_bytes)
+        groups = group_parts(to_run, together)
+        with self._storing(groups) as storing, closing(self._forward(groups, storing)) as made:
+            for (recipe, task), room, missing, made_by in made:
+                storing.store(recipe, task, room, missing, {**made_by, **provenance})
             storing.finish()
 
-    def _storing(self, tasks: Sequence[FeatureTask]) -> FeatureStoring:
-        most_rows = max(task.shard.rows for task in tasks)
+    def _storing(self, groups: Sequence[Sequence[Part]]) -> FeatureStoring:
         return FeatureStoring(
-            self._store, self._recipe, most_rows=most_rows, shape=self._prefix.feature_shape, trace=self.trace
+            self._store,
+            most_rows=max(part.task.shard.rows for group in groups for part in group),
+            shape=self._prefix.feature_shape,
+            together=max(len(group) for group in groups),
+            trace=self.trace,
         )
 
-    def _forward(self, tasks: Sequence[FeatureTask], storing: FeatureStoring) -> Generator[_Made, None, None]:
-        """Each task's images through the network."""
+    def _forward(self, groups: Sequence[Sequence[Part]], storing: FeatureStoring) -> Generator[_Made, None, None]:
+        """Each group's images through the network."""
         forward = Forward(
             self._store,
             self._recipe,
             self._prefix,
-            [task.shard for task in tasks],
+            [pixels_of(group) for group in groups],
             options=self._options,
             trace=self.trace,
         )
         self.executor = forward.choice
         with closing(forward):
-            for task in tasks:
-                room = storing.room()
-                bad = forward.next_shard(task.shard.rows, room, self._progress.add)
-                yield _Made(room, self._missing(task, bad), forward.provenance)
-                self.extracted[task.shard.images] = task.shard.rows
+            for group in groups:
+                rooms = [storing.room() for _ in group]
+                bad = forward.next_shard(group[0].task.shard.rows, rooms, self._progress.add)
+                for part, room, without in zip(group, rooms, bad, strict=True):
+                    yield _Made(part, room, self._missing(part.task, without), forward.provenance)
+                    self.extracted[part.key] = part.task.shard.rows
                 self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
             self.restarts += forward.restarts
 

@@ -9,7 +9,7 @@ from itertools import chain, islice
 
 import numpy as np
 
-from hapistore_format import Recipe, ShardRef
+from hapistore_format import Recipe
 
 from ..models import Prefix
 from ..stores import ObjectStore
@@ -17,7 +17,7 @@ from .bad_images import BadImage
 from .batching import BatchRunner
 from .executors import ChildExecutor, ExecutorChoice, choose_executor
 from .options import ExtractOptions
-from .pixels import decode_shards
+from .pixels import ShardPixels, decode_shards
 from .profiles import ProfileKey
 from .trace import Trace
 
@@ -39,12 +39,12 @@ class Forward:
         store: ObjectStore,
         recipe: Recipe,
         prefix: Prefix,
-        shards: Sequence[ShardRef],
+        wanted: Sequence[ShardPixels],
         *,
         options: ExtractOptions,
         trace: Trace,
     ) -> None:
-        ahead = decode_shards(store, shards, prefix.preprocess, threads=options.decode_threads, trace=trace)
+        ahead = decode_shards(store, wanted, prefix.preprocess, threads=options.decode_threads, trace=trace)
         first, sample = _sample(ahead, prefix)
         self._ahead = chain(first, ahead)
         self.choice = choose_executor(
@@ -53,7 +53,7 @@ class Forward:
             sample=sample,
             device=options.device,
             precision=recipe.precision,
-            images=sum(shard.rows for shard in shards),
+            images=sum(shard.rows * len(variants) for shard, variants in wanted),
             child=options.child,
             memory_bytes=options.memory_bytes,
         )
@@ -83,23 +83,29 @@ class Forward:
         """How often the executor's process was started again."""
         return self._executor.restarts if isinstance(self._executor, ChildExecutor) else 0
 
-    def next_shard(self, rows: int, out: np.ndarray, on_rows: Callable[[int], None]) -> dict[int, BadImage]:
+    def next_shard(
+        self, rows: int, out: Sequence[np.ndarray], on_rows: Callable[[int], None]
+    ) -> list[dict[int, BadImage]]:
         """Features of the next shard, in the shards' order.
 
         Args:
             rows: of that shard.
-            out: float32 [at least rows, *shape], filled but for the rows that have none.
-            on_rows: called with the rows of each extraction batch that is done.
+            out: for each of its variants float32 [at least rows, *shape], filled but for the rows that have none.
+            on_rows: called with the images of each extraction batch that is done.
 
         Returns:
-            rows that have none.
+            of each variant, the rows that have none.
         """
-        for numbers, batch in self._runner.run(islice(self._ahead, rows)):
-            out[numbers] = batch
+        count = len(out)
+        for numbers, batch in self._runner.run(islice(self._ahead, rows * count)):
+            for variant, room in enumerate(out):
+                chosen = numbers % count == variant if count > 1 else slice(None)
+                room[numbers[chosen] // count] = batch[chosen]
             on_rows(len(batch))
-        if self._runner.failed:
-            on_rows(len(self._runner.failed))
-        return self._runner.failed
+        failed = self._runner.failed
+        if failed:
+            on_rows(len(failed))
+        return [{n // count: bad for n, bad in failed.items() if n % count == variant} for variant in range(count)]
 
     def close(self) -> None:
         """End the executor."""

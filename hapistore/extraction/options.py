@@ -11,18 +11,20 @@ from hapistore_format import DatasetVersion, Recipe
 from ..catalog.codec_choice import CodecChoice
 from ..catalog.missing import LeftOut
 from ..errors import UsageError
+from .augmenting import AugmentOptions
 from .executors import ExecutorChoice
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractOptions:
-    """How to extract. Only the precision decides what features are; the rest, how they are made.
+    """How to extract. Precision and augmentation decide what features are; the rest, how they are made.
 
     Attributes:
         memory_bytes: what the process, its child included (on a GPU: the device), may occupy at its peak; default 80 %
             of what is free.
         max_batch: largest extraction batch.
         precision: ``f32`` or ``bf16``, part of the recipe.
+        augment: variants of each image, stored besides the images as they are; None: none.
         executor: ``auto``, ``torch``, ``inductor``, ``onnx`` or ``openvino``; device: a torch device.
         decode_threads: how many images are decoded at once.
         child: run the executor in a process of its own, whose end costs a batch and not the job.
@@ -33,6 +35,7 @@ class ExtractOptions:
     memory_bytes: int | None = None
     max_batch: int = 256
     precision: str = "f32"
+    augment: AugmentOptions | None = None
     executor: str = "auto"
     device: str | None = None
     decode_threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
@@ -50,8 +53,10 @@ class ExtractResult:
     """What an extraction did.
 
     Attributes:
-        extracted, transcoded, present: image shards run through the network, made from another codec, or done before.
-        images: rows run through the network.
+        recipe: of the images as they are; variants: those of the variants, where there are any.
+        extracted, transcoded, present: image shards run through the network, made from another codec, or done before,
+            once for each variant.
+        images: rows run through the network, once for each variant.
         batch: largest extraction batch that ran; peak_bytes: highest memory use.
         stage_seconds: what each stage took, all threads together.
         executor_choice: what ran the network, and why; None where nothing had to run. executor: its name for people.
@@ -76,3 +81,4 @@ class ExtractResult:
     restarts: int = 0
     choice: CodecChoice | None = None
     left_out: tuple[LeftOut, ...] = ()
+    variants: tuple[Recipe, ...] = ()

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hapistore_format import ImageShard, ShardRef
+from hapistore_format import Augmentation, ImageShard, ShardRef
 
 from ..catalog import open_image_shard
 from ..errors import ImageError
-from ..images import Preprocess
+from ..images import Change, ChangeOf, Preprocess
 from ..stores import ObjectStore
 from ..threads import map_ahead
 from .bad_images import BadImage
@@ -21,30 +21,59 @@ from .trace import Trace
 _AHEAD_BYTES = 256 << 20
 
 
+class ShardPixels(NamedTuple):
+    """What is wanted of one image shard: variants of every image, None for the image as it is."""
+
+    shard: ShardRef
+    variants: tuple[Augmentation | None, ...] = (None,)
+
+
 class _Row(NamedTuple):
     shard: ImageShard
     row: int
+    digest: bytes
+    variants: tuple[Augmentation | None, ...]
 
 
 def decode_shards(
-    store: ObjectStore, shards: Sequence[ShardRef], preprocess: Preprocess, *, threads: int, trace: Trace
+    store: ObjectStore, wanted: Sequence[ShardPixels], preprocess: Preprocess, *, threads: int, trace: Trace
 ) -> Iterator[np.ndarray | BadImage]:
-    """Pixels of every row of every shard, in order: uint8 [height, width, 3] each, or why there are none."""
+    """Pixels of every row of every shard, in order: uint8 [height, width, 3] each, or why there are none.
+
+    All variants of a row follow each other; its image is decoded once.
+    """
 
     def fetch(shard: ShardRef) -> ImageShard:
         with trace.span("fetch", shard=shard.images[:12]):
             return open_image_shard(store, shard)
 
     def rows() -> Iterator[_Row]:
-        for reader in map_ahead(fetch, shards, threads=1, ahead=1, name="hapistore-fetch"):
-            yield from (_Row(reader, row) for row in range(len(reader)))
+        shards = [shard for shard, _ in wanted]
+        readers = map_ahead(fetch, shards, threads=1, ahead=1, name="hapistore-fetch")
+        for reader, (_, variants) in zip(readers, wanted, strict=True):
+            yield from (_Row(reader, row, digest, variants) for row, digest in enumerate(reader.record_digests()))
 
-    def decode(item: _Row) -> np.ndarray | BadImage:
+    def decode(item: _Row) -> Sequence[np.ndarray | BadImage]:
+        changes = [_change_of(variant, item.digest) for variant in item.variants]
         try:
             with trace.span("decode"):
-                return preprocess(item.shard.image(item.row))
+                return preprocess.variants(item.shard.image(item.row), changes)
         except ImageError as error:
-            return BadImage(error.reason, error.detail)
+            return [BadImage(error.reason, error.detail)] * len(changes)
 
-    ahead = max(threads, min(1024, _AHEAD_BYTES // int(np.prod(preprocess.pixel_shape))))
-    return map_ahead(decode, rows(), threads=threads, ahead=ahead, name="hapistore-decode")
+    most = max((len(variants) for _, variants in wanted), default=1)
+    row_bytes = most * int(np.prod(preprocess.pixel_shape))
+    ahead = max(threads, min(1024, _AHEAD_BYTES // row_bytes))
+    decoded = map_ahead(decode, rows(), threads=threads, ahead=ahead, name="hapistore-decode")
+    return _flatten(decoded)
+
+
+def _flatten(decoded: Iterator[Sequence[np.ndarray | BadImage]]) -> Iterator[np.ndarray | BadImage]:
+    for variants in decoded:
+        yield from variants
+
+
+def _change_of(variant: Augmentation | None, digest: bytes) -> ChangeOf | None:
+    if variant is None:
+        return None
+    return lambda width, height: Change(*variant.draw(digest, width, height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,15 @@ from .trace import Trace
 
 # One is filled while the other is encoded.
 _BUFFERS = 2
+# What all rooms may take where an image has several variants; of one variant there are always two.
+_ROOM_BYTES, _SHARE_OF_BUDGET = 512 << 20, 8
+
+
+def most_at_once(rows: int, shape: tuple[int, ...], memory_bytes: int | None) -> int:
+    """How many variants of shards of so many rows may be computed together, by the rooms that they take."""
+    room = _BUFFERS * rows * math.prod(shape) * 4
+    limit = min(_ROOM_BYTES, memory_bytes // _SHARE_OF_BUDGET) if memory_bytes else _ROOM_BYTES
+    return max(1, limit // room)
 
 
 class FeatureStoring:
@@ -26,15 +36,16 @@ class FeatureStoring:
     Leaving it waits for what has begun.
 
     Args:
-        most_rows, shape: of the largest shard.
+        most_rows, shape: of the largest shard. together: how many variants of a shard are filled at once.
     """
 
     def __init__(
-        self, store: ObjectStore, recipe: Recipe, *, most_rows: int, shape: tuple[int, ...], trace: Trace
+        self, store: ObjectStore, *, most_rows: int, shape: tuple[int, ...], together: int = 1, trace: Trace
     ) -> None:
-        self._store, self._recipe, self._trace = store, recipe, trace
+        self._store, self._trace = store, trace
+        self._most = _BUFFERS * together
         self._free: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
-        for _ in range(_BUFFERS):
+        for _ in range(self._most):
             room = np.empty((most_rows, *shape), np.float32)
             room.fill(0)  # touched now, so that its memory is part of what stands still
             self._free.put(room)
@@ -51,18 +62,23 @@ class FeatureStoring:
 
     def room(self) -> np.ndarray:
         """float32 [most_rows, *shape] to fill, as soon as there is one; what went wrong meanwhile is raised here."""
-        self._check(wait=len(self._running) == _BUFFERS)
+        self._check(wait=len(self._running) == self._most)
         return self._free.get()
 
     def store(
-        self, task: FeatureTask, room: np.ndarray, missing: tuple[MissingRow, ...], provenance: dict[str, Any]
+        self,
+        recipe: Recipe,
+        task: FeatureTask,
+        room: np.ndarray,
+        missing: tuple[MissingRow, ...],
+        provenance: dict[str, Any],
     ) -> None:
         """Encode and store the first rows of a room, which is another's afterwards.
 
         Raises:
             HapistoreError: a shard before it could not be encoded or stored.
         """
-        self._running.append(self._thread.submit(self._store_one, task, room, missing, provenance))
+        self._running.append(self._thread.submit(self._store_one, recipe, task, room, missing, provenance))
         self._check()
 
     def finish(self) -> None:
@@ -76,10 +92,15 @@ class FeatureStoring:
             wait = False
 
     def _store_one(
-        self, task: FeatureTask, room: np.ndarray, missing: tuple[MissingRow, ...], provenance: dict[str, Any]
+        self,
+        recipe: Recipe,
+        task: FeatureTask,
+        room: np.ndarray,
+        missing: tuple[MissingRow, ...],
+        provenance: dict[str, Any],
     ) -> None:
         features = ShardFeatures(room[: task.shard.rows], missing)
         try:
-            store_features(self._store, self._recipe, task, features, provenance, timed=self._trace.span)
+            store_features(self._store, recipe, task, features, provenance, timed=self._trace.span)
         finally:
             self._free.put(room)

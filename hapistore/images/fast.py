@@ -70,9 +70,19 @@ def decode_resized(data: bytes | memoryview, size_of: SizeOf, interpolation: str
     if pixels is None:
         image = decode_rgb(data)
         width, height = size_of(image.width, image.height)
-        return _resize(np.asarray(image), width, height, interpolation)
+        return resize_pixels(np.asarray(image), width, height, interpolation)
     found, (width, height) = pixels
-    return _resize(found, width, height, interpolation)
+    return resize_pixels(found, width, height, interpolation)
+
+
+def decode_whole(data: bytes | memoryview) -> np.ndarray:
+    """Upright pixels of an image at its own size: uint8 [height, width, 3], RGB.
+
+    Raises:
+        ImageError: it cannot be decoded.
+    """
+    found = _decode_usual(data, lambda width, height: (width, height))
+    return found[0] if found is not None else np.asarray(decode_rgb(data))
 
 
 def _decode_usual(data: bytes | memoryview, size_of: SizeOf) -> tuple[np.ndarray, tuple[int, int]] | None:
@@ -112,7 +122,8 @@ def _is_plain_png(data: bytes | memoryview) -> bool:
     return plain.find(b"tRNS", 0, plain.find(b"IDAT")) < 0
 
 
-def _resize(pixels: np.ndarray, width: int, height: int, interpolation: str) -> np.ndarray:
+def resize_pixels(pixels: np.ndarray, width: int, height: int, interpolation: str) -> np.ndarray:
+    """Pixels of another size: by areas where both sides shrink, else as ``interpolation`` says."""
     if pixels.shape[:2] == (height, width):
         return np.ascontiguousarray(pixels)
     shrinks = width <= pixels.shape[1] and height <= pixels.shape[0]

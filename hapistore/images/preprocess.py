@@ -6,6 +6,8 @@ queues then carry one byte a pixel value instead of four.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UsageError
+from .changes import ChangeOf
 from .decode import decode_rgb
-from .fast import decode_resized, require_fast
+from .fast import decode_resized, decode_whole, require_fast, resize_pixels
 
 DECODERS = ("pillow", "fast")
 _FILTERS = {
@@ -72,10 +75,60 @@ class Preprocess:
             ImageError: the bytes cannot be decoded.
         """
         if self.decoder == "fast":
-            return _crop_pixels(decode_resized(data, self._resized_size, self.interpolation), *self.crop_px)
+            return self._crop_fast(data)
+        return self._crop_pillow(decode_rgb(data))
+
+    def variants(self, data: bytes | memoryview, changes: Sequence[ChangeOf | None]) -> list[np.ndarray]:
+        """Several variants of one image, decoded once; each is the same whatever the others are.
+
+        Args:
+            changes: given width and height of the upright image, what is changed; None: the image as it is.
+
+        Returns:
+            as many as ``changes``, each as ``__call__`` gives it.
+
+        Raises:
+            ImageError: the bytes cannot be decoded.
+        """
+        if self.decoder == "fast":
+            return self._variants_fast(data, changes)
         image = decode_rgb(data)
+        return [self._variant_pillow(image, change) for change in changes]
+
+    def _variant_pillow(self, image: Image.Image, change_of: ChangeOf | None) -> np.ndarray:
+        if change_of is None:
+            return self._crop_pillow(image)
+        change = change_of(image.width, image.height)
+        if change.box is None:
+            return change.finish(self._crop_pillow(image))
+        left, top, width, height = change.box
+        size = self.crop_px[::-1]
+        box = (left, top, left + width, top + height)
+        return change.finish(np.asarray(image.resize(size, _FILTERS[self.interpolation], box), dtype=np.uint8))
+
+    def _variants_fast(self, data: bytes | memoryview, changes: Sequence[ChangeOf | None]) -> list[np.ndarray]:
+        # The usual crop may come of a JPEG at a smaller scale, random ones never do: each is what it is alone.
+        whole = decode_whole(data) if any(changes) else None
+        plain = functools.cache(lambda: self._crop_fast(data))
+        return [
+            plain() if change_of is None or whole is None else self._variant_fast(whole, change_of, plain)
+            for change_of in changes
+        ]
+
+    def _variant_fast(self, whole: np.ndarray, change_of: ChangeOf, plain: Callable[[], np.ndarray]) -> np.ndarray:
+        change = change_of(whole.shape[1], whole.shape[0])
+        if change.box is None:
+            return change.finish(plain())
+        left, top, width, height = change.box
+        box = whole[top : top + height, left : left + width]
+        return change.finish(resize_pixels(box, *self.crop_px[::-1], self.interpolation))
+
+    def _crop_pillow(self, image: Image.Image) -> np.ndarray:
         resized = image.resize(self._resized_size(image.width, image.height), _FILTERS[self.interpolation])
         return np.asarray(_crop_centre(resized, *self.crop_px), dtype=np.uint8)
+
+    def _crop_fast(self, data: bytes | memoryview) -> np.ndarray:
+        return _crop_pixels(decode_resized(data, self._resized_size, self.interpolation), *self.crop_px)
 
     def _resized_size(self, width: int, height: int) -> tuple[int, int]:
         if isinstance(self.resize_px, tuple):

@@ -11,6 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 _ROUNDS = 8
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+# So that the draws of variants are others than those of the order.
+_VARIANTS = 0x7661_7269_616E_7473
 # Below 8 bits a side a Feistel network mixes poorly; positions outside the domain are walked out of.
 _MIN_HALF_BITS = 4
 
@@ -58,6 +61,21 @@ def _round_keys(seed: int, epoch: int) -> list[np.uint64]:
     state = _mix(state + np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(epoch & 0xFFFFFFFFFFFFFFFF)
     steps = (np.arange(1, _ROUNDS + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
     return list(_mix(_mix(state) + steps))
+
+
+def draw_variants(rows: np.ndarray, variants: int, seed: int, epoch: int) -> np.ndarray:
+    """Which variant each row has in an epoch: uniform, and independent of who reads which rows.
+
+    Args:
+        rows: int64 [k], row numbers over the version's shards.
+
+    Returns:
+        int64 [k], each in ``range(variants)``.
+    """
+    key = _round_keys(seed ^ _VARIANTS, epoch)[0]
+    mixed = _mix(_mix(rows.astype(np.uint64) * _GOLDEN + key) + key)
+    # The high half of a product of 32 bits: no remainder favours small numbers by more than variants / 2**32.
+    return (((mixed >> np.uint64(32)) * np.uint64(variants)) >> np.uint64(32)).astype(np.int64)
 
 
 def _in_order(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:

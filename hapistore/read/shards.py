@@ -21,41 +21,45 @@ Opened = tuple[FeatureShardReader, np.ndarray]
 
 
 class OpenShards:
-    """Least recently used first out. A shard is checked and decompressed when it is opened."""
+    """Least recently used first out. A shard is checked and decompressed when it is opened.
 
-    def __init__(self, view: View, *, memory_bytes: int) -> None:
-        self._view = view
-        self._names: Sequence[str] = view.feature_names()
+    Args:
+        views: of the same rows, in a recipe each.
+    """
+
+    def __init__(self, *views: View, memory_bytes: int) -> None:
+        self._views = views
+        self._names: Sequence[Sequence[str]] = [view.feature_names() for view in views]
         self._memory_bytes = memory_bytes
-        self._open: OrderedDict[int, Opened] = OrderedDict()
+        self._open: OrderedDict[tuple[int, int], Opened] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         self._warned = False
 
-    def get(self, number: int) -> Opened:
-        """Shard ``number`` of the view: its reader, and all its rows as stored.
+    def get(self, number: int, which: int = 0) -> Opened:
+        """Shard ``number`` of view ``which``: its reader, and all its rows as stored.
 
         Raises:
             NotFound, FormatError: it is gone, or not as it was written.
         """
         with self._lock:
-            opened = self._open.get(number)
+            opened = self._open.get((number, which))
             if opened is None:
-                opened = self._open[number] = self._read(number)
+                opened = self._open[number, which] = self._read(number, which)
                 self._bytes += opened[1].nbytes
                 self._evict()
-            self._open.move_to_end(number)
+            self._open.move_to_end((number, which))
             return opened
 
-    def _read(self, number: int) -> Opened:
-        name = self._names[number]
-        reader = read_object(self._view.store, name, FeatureShardReader)
-        shard = self._view.version.shards[number]
+    def _read(self, number: int, which: int) -> Opened:
+        view, name = self._views[which], self._names[which][number]
+        reader = read_object(view.store, name, FeatureShardReader)
+        shard = view.version.shards[number]
         header = reader.header
-        expected = (self._view.recipe.digest, self._view.codec, shard.images, shard.rows, self._view.shape)
+        expected = (view.recipe.digest, view.codec, shard.images, shard.rows, view.shape)
         if (header.recipe, header.codec, header.images, header.rows, header.shape) != expected:
             raise HapistoreError(f"{name} holds features of something else than its name says; run `hapistore verify`")
-        unknown = set(reader.missing) - set(self._view.missing.get(number, ()))
+        unknown = set(reader.missing) - set(view.missing.get(number, ()))
         if unknown:
             raise HapistoreError(
                 f"{name} has no features in row {min(unknown).row}, which the view does not know; open the view again"
@@ -70,5 +74,5 @@ class OpenShards:
                 self._warned = True
                 _log.warning(
                     "%s does not fit in the reader's %s; shards are read again and again in a shuffled epoch. "
-                    "Raise memory_bytes.", self._view, format_bytes(self._memory_bytes)
+                    "Raise memory_bytes.", self._views[0], format_bytes(self._memory_bytes)
                 )  # fmt: skip

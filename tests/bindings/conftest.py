@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from PIL import Image
 import hapistore as hs
 from hapistore.catalog import register_recipe
 from hapistore.catalog.names import features_name
-from hapistore_format import Recipe, write_feature_shard
+from hapistore_format import Augmentation, Recipe, write_feature_shard
 from hapistore_format.weights import write_weights
 
-ROWS = 103
+ROWS, VARIANTS = 103, 3
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +34,25 @@ def view(tmp_path_factory):
     version = hs.ingest(store, "rows", hs.manifest(folder / "rows.csv"), hs.IngestOptions(shard_bytes=2000)).version
     assert len(version.shards) > 2
     digest, weights = write_weights({})
-    recipe = Recipe(architecture="row-number", weights=digest, cut="pool", preprocess={}, shape=(4,))
-    register_recipe(store, recipe, weights)
+    plain = Recipe(architecture="row-number", weights=digest, cut="pool", preprocess={}, shape=(4,))
+    flips = [
+        Augmentation(seed=0, variant=k, crop_percent=None, flip=True, colour_percent=(0, 0, 0)) for k in range(VARIANTS)
+    ]
+    for augmentation in (None, *flips):
+        recipe = replace(plain, augmentation=augmentation)
+        register_recipe(store, recipe, weights)
+        _store_rows(store, version, recipe)
+    return hs.open_view(store, "rows")
+
+
+def _store_rows(store, version, recipe):
+    """Feature 3 is 1 of images as they are, and 2 and more of variants."""
+    last = recipe.augmentation.variant + 2 if recipe.augmentation else 1
     first = 0
     for shard in version.shards:
         rows = np.arange(first, first + shard.rows, dtype=np.float32)
         data = write_feature_shard(
-            np.stack([rows, -rows, rows * 2, np.ones_like(rows)], axis=1),
+            np.stack([rows, -rows, rows * 2, np.full_like(rows, last)], axis=1),
             codec="f32",
             recipe=recipe.digest,
             images=shard.images,
@@ -47,4 +60,8 @@ def view(tmp_path_factory):
         )
         store.create(features_name(recipe.digest, "f32", shard.images), data)
         first += shard.rows
-    return hs.open_view(store, "rows")
+
+
+@pytest.fixture(scope="session")
+def view_of_variants(view):
+    return hs.open_view(view.store, "rows", variants=VARIANTS)

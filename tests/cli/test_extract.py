@@ -26,8 +26,10 @@ TYPES = {
     "batch": int,
     "peak_bytes": int,
     "seconds": float,
+    "stage_seconds": dict,
     "restarts": int,
     "left_out": list,
+    "variants": list,
 }
 
 
@@ -115,3 +117,36 @@ def test_auto_prints_what_it_measured_and_names_its_choice(answer, succeed, hapi
     assert text.count(" * ") == 1
     failed = hapistore(*COMMAND, "--codec", "f32", "--max-error", "0.1", "--store", store)
     assert failed.returncode == 2 and "give codec 'auto' with it" in failed.stderr
+
+
+def test_variants_are_stored_beside_and_named(answer, succeed, hapistore, store):
+    options = ("--codec", "u8c", "--augment", "crop:50-100,flip", "--augment-seed", "7", "--store", store)
+    options = ("--cut", "map", *options)  # of which the store has no features
+    found = answer(*COMMAND, *options, "--variants", "2")
+    assert found["images"] == 3 * 6
+    assert [variant["variant"] for variant in found["variants"]] == [0, 1]
+    name = "efficientnet_lite0:map+crop:50-100,flip#1,seed=7"
+    assert found["variants"][1]["name"] == name
+    assert len({found["recipe"], *(variant["recipe"] for variant in found["variants"])}) == 3
+    more = answer(*COMMAND, *options, "--variants", "3")
+    assert more["images"] == 6
+    assert more["variants"][:2] == found["variants"]
+    assert "3 variants besides" in succeed(*COMMAND, *options, "--variants", "3").stdout
+    assert name in succeed("inspect", "things", "--store", store).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--augment", "flip"), "give --variants with them"),
+        (("--augment-seed", "1"), "give --variants with them"),
+        (("--variants", "2", "--augment", "blur"), "crop,flip or crop:8-100,flip,colour:40"),
+        (("--variants", "5000"), "expected 1 to 1024"),
+    ],
+)
+def test_what_is_no_augmentation_is_refused(hapistore, store, files_below, options, message):
+    before = files_below(store)
+    process = hapistore(*COMMAND, *options, "--store", store)
+    assert process.returncode == 2
+    assert message in process.stderr and process.stderr.count("\n") == 1
+    assert files_below(store) == before

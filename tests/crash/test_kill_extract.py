@@ -1,4 +1,4 @@
-"""kill -9 at ten moments of an extraction, then a re-run: every feature shard is there, and right."""
+"""kill -9 at ten moments of an extraction, of variants too, then a re-run: every feature shard is there, and right."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def ingested(photographs, write_manifest, tmp_path_factory):
     return folder / "store"
 
 
-@pytest.fixture(scope="module")
-def victim(make_victim):
-    arguments = ("extract", "cells", "--backbone", "efficientnet_lite0", "--codec", "f32,u8c+zstd")
+@pytest.fixture(scope="module", params=[(), ("--variants", "2")], ids=["plain", "variants"])
+def victim(make_victim, request):
+    arguments = ("extract", "cells", "--backbone", "efficientnet_lite0", "--codec", "f32,u8c+zstd", *request.param)
     # Eager torch starts sooner than a compiled network, so more of the time is extraction.
     return make_victim(*arguments, "--executor", "torch", begun=lambda store: (store / "models").exists())
 

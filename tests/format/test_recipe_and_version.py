@@ -8,7 +8,15 @@ import json
 
 import pytest
 
-from hapistore_format import DamagedError, DatasetVersion, FormatError, Recipe, ShardRef, write_sealed_json
+from hapistore_format import (
+    Augmentation,
+    DamagedError,
+    DatasetVersion,
+    FormatError,
+    Recipe,
+    ShardRef,
+    write_sealed_json,
+)
 
 # If this changes, so do the names of all features ever stored: a new format version, not a new constant.
 GOLDEN_RECIPE = "290607784bb9976f8660067d6dfc530e42a218f359823c4134c9b9fcf4a7807a"
@@ -33,6 +41,9 @@ def resealed(data: bytes, **changes) -> bytes:
         else:
             inner[last] = new
     return write_sealed_json(value)
+
+
+VARIANT = Augmentation(seed=0, variant=0, crop_percent=(35, 100), flip=True, colour_percent=(20, 20, 20))
 
 
 class TestRecipe:
@@ -66,11 +77,22 @@ class TestRecipe:
             "preprocess": {"resize_px": 257},
             "precision": "f16",
             "shape": (4, 3),
+            "augmentation": VARIANT,
         }
         fields = {field.name for field in dataclasses.fields(Recipe)} - {"notes"}
         assert fields == set(changes)
         digests = {make.recipe().digest, *(make.recipe(**{name: value}).digest for name, value in changes.items())}
         assert len(digests) == len(changes) + 1
+
+    def test_a_variant_survives_and_its_plain_recipe_is_the_other(self, make):
+        recipe = make.recipe(augmentation=VARIANT)
+        assert Recipe.parse(recipe.serialise(), where="here").augmentation == VARIANT
+        assert recipe.plain.digest == make.recipe().digest == GOLDEN_RECIPE
+        digests = {
+            make.recipe(augmentation=dataclasses.replace(VARIANT, **change)).digest
+            for change in ({}, {"seed": 1}, {"variant": 1}, {"crop_percent": None}, {"flip": False})
+        }
+        assert len(digests) == 5
 
     def test_text_outside_ascii_is_hashed_as_utf8(self, make):
         assert make.recipe(cut="é").digest != make.recipe(cut="e").digest

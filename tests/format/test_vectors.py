@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from hapistore.catalog import verify_store
+from hapistore.images import recolour
 from hapistore.stores import MemoryStore
 from hapistore_format import (
     AnnotationShard,
+    Augmentation,
     DatasetVersion,
     Expiry,
     FeatureShardReader,
@@ -46,6 +48,11 @@ FORMAT = Path(__file__).resolve().parents[2] / "format"
 VECTORS = FORMAT / "vectors"
 INDICES = {part: json.loads((VECTORS / f"{part}.json").read_text("utf-8")) for part in ("valid", "invalid")}
 VALID, INVALID = (INDICES[part]["vectors"] for part in ("valid", "invalid"))
+DRAWN = next(
+    [(of["digest"], of["size"], of["pixels"]) for of in vector["expected"]["draws"]]
+    for vector in VALID
+    if "draws" in vector["expected"]
+)
 ALLOWED = {"lmdb", "pyarrow", "xxhash", "zstandard"}
 WRITING = {"not-finite", "out-of-range"}
 
@@ -123,7 +130,24 @@ def read_recipe(name: str, data: bytes, _: bytes) -> Any:
     recipe = Recipe.parse(data, where=name)
     recipe.check_name(digest_in(name), where=name)
     value = read_sealed_json(data, where=name)
-    return {"canonical": canonical_json(value["recipe"]).decode(), "object": value}
+    found = {"canonical": canonical_json(value["recipe"]).decode(), "object": value}
+    return {**found, "draws": [draw_again(recipe.augmentation, *of) for of in DRAWN]} if recipe.augmentation else found
+
+
+def draw_again(augmentation: Augmentation, digest: str, size: list[int], pixels: list[list[int]]) -> dict[str, Any]:
+    """The same draw by ``hapistore_format``, and the same pixels by ``hapistore.images``."""
+    box, flip, factors = augmentation.draw(bytes.fromhex(digest), *size)
+    factors = factors or (1 << 16,) * 3
+    recoloured = recolour(np.array([pixels], np.uint8), factors)[0].tolist()
+    return {
+        "digest": digest,
+        "size": size,
+        "box": box and list(box),
+        "flip": flip,
+        "factors": list(factors),
+        "pixels": pixels,
+        "recoloured": recoloured,
+    }
 
 
 def read_tensors(name: str, data: bytes, _: bytes) -> Any:

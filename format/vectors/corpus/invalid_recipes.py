@@ -12,11 +12,12 @@ from second.weights import weights_file
 from .damage import flip
 from .entries import Corpus, digest_of
 from .invalid_documents import formats
-from .samples import OTHER, some_recipe
+from .samples import OTHER, some_augmentation, some_recipe
 
 
 def add_invalid_recipes(corpus: Corpus) -> None:
     add_members(corpus)
+    add_augmentations(corpus)
     add_spellings(corpus)
     add_weights(corpus)
 
@@ -55,6 +56,36 @@ def add_members(corpus: Corpus) -> None:
     name, data = _file(some_recipe())
     corpus.invalid("recipe-digest.json", f"recipes/{OTHER}.json", data, "bad-digest", "the recipe has another digest")
     corpus.invalid("recipe-flipped.json", name, flip(data, 60), "bad-seal", "a bit is flipped")
+
+
+def add_augmentations(corpus: Corpus) -> None:
+    still = {"flip": False, "colour_percent": [0, 0, 0]}
+    for file, changes, why in (
+        ("seed-negative", {"seed": -1}, "a seed below 0"),
+        ("seed-large", {"seed": 2**32}, "a seed of 33 bits"),
+        ("seed-double", {"seed": 3.0}, "a seed of 3.0"),
+        ("variant-true", {"variant": True}, "a number that is true"),
+        ("variant-large", {"variant": 65536}, "a number of 17 bits"),
+        ("crop-backwards", {"crop_percent": [50, 49]}, "a crop of less at most than at least"),
+        ("crop-zero", {"crop_percent": [0, 50]}, "a crop of nothing"),
+        ("crop-beyond", {"crop_percent": [50, 101]}, "a crop of more than there is"),
+        ("crop-one", {"crop_percent": [50]}, "a crop of one number"),
+        ("flip-number", {"flip": 1}, "flip is a number"),
+        ("colour-two", {"colour_percent": [1, 2]}, "two colours"),
+        ("colour-beyond", {"colour_percent": [0, 101, 0]}, "a contrast of more than twice"),
+        ("nothing", {"crop_percent": None, **still}, "a variant of which nothing is changed"),
+    ):
+        recipe = some_recipe(augmentation=some_augmentation(**changes))
+        corpus.invalid(f"recipe-variant-{file}.json", *_file(recipe), "bad-field", why)
+    for file, value, code, why in (
+        ("null", None, "bad-field", "augmentation is null, where it is to be left out"),
+        ("member", some_augmentation(blur=1), "unsupported-feature", "a member that is not known"),
+    ):
+        corpus.invalid(f"recipe-variant-{file}.json", *_file(some_recipe(augmentation=value)), code, why)
+    incomplete = some_augmentation()
+    del incomplete["seed"]
+    recipe = some_recipe(augmentation=incomplete)
+    corpus.invalid("recipe-variant-no-seed.json", *_file(recipe), "bad-field", "seed is left out")
 
 
 def add_spellings(corpus: Corpus) -> None:

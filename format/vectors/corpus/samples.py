@@ -64,3 +64,14 @@ def some_recipe(**changes: Any) -> dict[str, Any]:
         "shape": [4, 3, 2],
     }
     return {**recipe, **changes}
+
+
+def some_augmentation(**changes: Any) -> dict[str, Any]:
+    augmentation = {
+        "seed": 3,
+        "variant": 1,
+        "crop_percent": [35, 100],
+        "flip": True,
+        "colour_percent": [40, 30, 20],
+    }
+    return {**augmentation, **changes}

@@ -9,7 +9,7 @@ from second.sealed_json import write_sealed_json
 from second.weights import SIZES, Tensor, weights_file, write_weights
 
 from .entries import Corpus, digest_of
-from .samples import EXPIRY_NAME, OTHER, VERSION_NAME, some_expiry, some_recipe, some_version
+from .samples import EXPIRY_NAME, OTHER, VERSION_NAME, some_augmentation, some_expiry, some_recipe, some_version
 
 
 def add_documents(corpus: Corpus) -> None:
@@ -51,12 +51,19 @@ def add_recipes(corpus: Corpus) -> None:
         "\uffff": "after U+10000 in UTF-16, before it by code points",
         "\U00010000": [True, False, None, {}, [], {"b": {}, "a": [[]]}],
     }  # fmt: skip
+    small = {"crop_percent": [1, 5], "flip": False, "colour_percent": [0, 0, 0]}
+    mirrored = {"crop_percent": None, "colour_percent": [0, 0, 0], "seed": 2**32 - 1, "variant": 65535}
+    wild = {"crop_percent": [100, 100], "flip": False, "colour_percent": [100, 100, 100], "seed": 0, "variant": 0}
     for file, changes, shows in (
         ("recipe", {}, "no program"),
         ("recipe-program", {"program": OTHER, "shape": [1]}, "a program"),
         ("recipe-bf16", {"precision": "bf16"}, "the other precision"),
         ("recipe-spellings", {"preprocess": spellings}, "all spellings of the canonical form"),
         ("recipe-largest-shape", {"shape": [1, 2, 3, 2**31 - 1]}, "four axes, the largest side"),
+        ("recipe-variant", {"augmentation": some_augmentation()}, "a variant: all that can be drawn"),
+        ("recipe-variant-crop", {"augmentation": some_augmentation(**small)}, "small crops, and nothing else"),
+        ("recipe-variant-flip", {"augmentation": some_augmentation(**mirrored)}, "no crop, the largest numbers"),
+        ("recipe-variant-colour", {"augmentation": some_augmentation(**wild)}, "colours as far as they go"),
     ):
         digest, data = write_recipe(some_recipe(**changes), {"weights": "imagenet"})
         corpus.valid(f"{file}.json", f"recipes/{digest}.json", data, shows)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .annotations import read_annotations
+from .augmentation import draws
 from .documents import read_expiry, read_file_seal, read_marker, read_quarantine, read_version
 from .features import read_features
 from .images import Record, read_images
@@ -55,7 +56,9 @@ def _seal(parts: tuple[str, ...], data: bytes, _: bytes) -> Any:
 
 def _recipe(parts: tuple[str, ...], data: bytes, _: bytes) -> Any:
     whole = read_recipe(data, parts[0])
-    return {"canonical": canonical(whole["recipe"]).decode(), "object": whole}
+    found = {"canonical": canonical(whole["recipe"]).decode(), "object": whole}
+    augmentation = whole["recipe"].get("augmentation")
+    return {**found, "draws": draws(augmentation)} if augmentation else found
 
 
 def _records(records: list[Record]) -> list[dict[str, Any]]:

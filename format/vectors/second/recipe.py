@@ -6,6 +6,7 @@ import hashlib
 import math
 from typing import Any
 
+from .augmentation import check_augmentation
 from .members import check_format, digest, shape, text
 from .refused import Refused, check
 from .sealed_json import read_sealed_json, spell, write_sealed_json
@@ -41,7 +42,7 @@ def read_recipe(data: bytes, name: str) -> dict[str, Any]:
     if not isinstance(recipe, dict):
         raise Refused("bad-field", "recipe is no object")
     check(isinstance(whole.get("notes"), dict), "bad-field", "notes is no object")
-    unknown = set(recipe) - set(MEMBERS)
+    unknown = set(recipe) - {*MEMBERS, "augmentation"}
     check(not unknown, "unsupported-feature", f"recipe members {sorted(unknown)}")
     for member in ("architecture", "cut"):
         text(recipe, member)
@@ -51,6 +52,8 @@ def read_recipe(data: bytes, name: str) -> dict[str, Any]:
     check(isinstance(recipe.get("preprocess"), dict), "bad-field", "preprocess is no object")
     check(text(recipe, "precision") in ("f32", "bf16"), "bad-field", f"precision {recipe['precision']}")
     shape(recipe)
+    if "augmentation" in recipe:
+        check_augmentation(recipe["augmentation"])
     check(recipe_digest(recipe) == name, "bad-digest", "the recipe has another digest")
     return whole
 
