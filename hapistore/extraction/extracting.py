@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from hapistore_format import DatasetVersion, MissingRow, Recipe, get_codec
+from hapistore_format import DatasetVersion, MissingRow, Recipe, ShardRef, get_codec
 
 from ..catalog import register_recipe, require_store, resolve_version
 from ..catalog.codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
@@ -68,12 +68,77 @@ def extract(
     version = resolve_version(store, dataset)
     recipe, weights = recipe_of(prefix, precision=options.precision)
     register_recipe(store, recipe, weights)
-    run = _Run(store, recipe, prefix, options, _Progress(version.rows, on_progress))
-    choice = run.choose(version, codecs, bound) if AUTO in codecs and version.shards else None
+    result = extract_recipe(
+        store,
+        version,
+        recipe,
+        _Alone(store, recipe, prefix, options),
+        codecs=codecs,
+        max_error=bound,
+        options=options,
+        on_progress=on_progress,
+    )
+    keep_registered(store, recipe, weights)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+class Forwarding(Protocol):
+    """What runs a prefix over shards, in the order in which they were given; as `Forward`."""
+
+    choice: ExecutorChoice
+    provenance: dict[str, Any]
+
+    @property
+    def batch(self) -> int: ...
+    @property
+    def peak_bytes(self) -> int: ...
+    @property
+    def restarts(self) -> int: ...
+    def next_shard(self, rows: int, out: np.ndarray, on_rows: Callable[[int], None]) -> dict[int, BadImage]: ...
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """Where forward passes come from: an executor of one's own, or a worker that others use too."""
+
+    def arrange(self, tasks: Sequence[FeatureTask]) -> Sequence[FeatureTask]:
+        """The order that suits it."""
+
+    def open(self, shards: Sequence[ShardRef], trace: Trace) -> Forwarding:
+        """Begin to run over these shards."""
+
+
+class _Alone:
+    """An executor for this extraction only."""
+
+    def __init__(self, store: ObjectStore, recipe: Recipe, prefix: Prefix, options: ExtractOptions) -> None:
+        self._store, self._recipe, self._prefix, self._options = store, recipe, prefix, options
+
+    def arrange(self, tasks: Sequence[FeatureTask]) -> Sequence[FeatureTask]:
+        return tasks
+
+    def open(self, shards: Sequence[ShardRef], trace: Trace) -> Forwarding:
+        return Forward(self._store, self._recipe, self._prefix, shards, options=self._options, trace=trace)
+
+
+def extract_recipe(
+    store: ObjectStore,
+    version: DatasetVersion,
+    recipe: Recipe,
+    engine: Engine,
+    *,
+    codecs: Sequence[str],
+    max_error: float,
+    options: ExtractOptions,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ExtractResult:
+    """Make what is missing of a recipe that is registered: the part of ``extract`` after the network was loaded."""
+    started = time.perf_counter()
+    run = _Run(store, recipe, engine, options, _Progress(version.rows, on_progress))
+    choice = run.choose(version, codecs, max_error) if AUTO in codecs and version.shards else None
     codecs = replace_auto(codecs, choice)
     tasks = list_tasks(store, version, recipe, codecs, retry_bad=options.retry_bad)
     run.all(tasks, choice.provenance if choice else {})
-    keep_registered(store, recipe, weights)
     if options.trace:
         run.trace.write(options.trace)
     return ExtractResult(
@@ -122,10 +187,9 @@ class _Run:
     """
 
     def __init__(
-        self, store: ObjectStore, recipe: Recipe, prefix: Prefix, options: ExtractOptions, progress: _Progress
+        self, store: ObjectStore, recipe: Recipe, engine: Engine, options: ExtractOptions, progress: _Progress
     ) -> None:
-        self._store, self._recipe, self._prefix = store, recipe, prefix
-        self._options, self._progress = options, progress
+        self._store, self._recipe, self._engine, self._progress = store, recipe, engine, progress
         self.trace = Trace(keep=options.trace is not None)
         self.extracted: dict[str, int] = {}
         self.transcoded = 0
@@ -168,9 +232,10 @@ class _Run:
                 store_features(self._store, self._recipe, task, task.read_source(self._store), made_by)
                 self.transcoded += 1
                 self._progress.add(task.shard.rows)
-        to_run = [task for task in tasks if task.missing and not task.source]
+        to_run: Sequence[FeatureTask] = [task for task in tasks if task.missing and not task.source]
         if not to_run:
             return
+        to_run = self._engine.arrange(to_run)
         with self._storing(to_run) as storing, closing(self._forward(to_run, storing)) as made:
             for task, (room, missing, made_by) in zip(to_run, made, strict=True):
                 storing.store(task, room, missing, {**made_by, **provenance})
@@ -179,19 +244,12 @@ class _Run:
     def _storing(self, tasks: Sequence[FeatureTask]) -> FeatureStoring:
         most_rows = max(task.shard.rows for task in tasks)
         return FeatureStoring(
-            self._store, self._recipe, most_rows=most_rows, shape=self._prefix.feature_shape, trace=self.trace
+            self._store, self._recipe, most_rows=most_rows, shape=self._recipe.shape, trace=self.trace
         )
 
     def _forward(self, tasks: Sequence[FeatureTask], storing: FeatureStoring) -> Generator[_Made, None, None]:
         """Each task's images through the network."""
-        forward = Forward(
-            self._store,
-            self._recipe,
-            self._prefix,
-            [task.shard for task in tasks],
-            options=self._options,
-            trace=self.trace,
-        )
+        forward = self._engine.open([task.shard for task in tasks], self.trace)
         self.executor = forward.choice
         with closing(forward):
             for task in tasks:

@@ -11,6 +11,7 @@ A + PATIENCE others, as long as those that run come to an end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -138,6 +139,17 @@ class BatchPlanner:
         """A job ended, or was given up, running or not."""
         self._get(name)
         del self._held[name]
+        return self._plan()
+
+    def granted(self, name: str) -> int:
+        """Memory of a job that runs, by the bound of its model; 0 while it waits."""
+        held = self._get(name)
+        return math.ceil(held.request(self._budget).bytes_at(held.batch)) if held.batch else 0
+
+    def measured(self, name: str, model: MemoryModel, curve: ThroughputCurve, *, max_batch: int) -> list[Decision]:
+        """A job that was submitted by an estimate is known now; it keeps its turn, and runs on if it fits."""
+        held = self._get(name)
+        held.job = replace(held.job, model=model, curve=curve, max_batch=max(held.job.min_batch, max_batch))
         return self._plan()
 
     def observe(self, name: str, batch: int, peak_bytes: int, seconds: float) -> list[Decision]:
