@@ -2,8 +2,11 @@
 
 from .executors import EXECUTORS, Executor, ExecutorChoice, choose_executor, open_executor
 from .extracting import extract
+from .job_reports import JobReport, WorkerReport
+from .jobs import ExtractionJob, Network
 from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
+from .worker import ExtractionWorker, WorkerOptions, extract_jobs
 
 __all__ = [
     "EXECUTORS",
@@ -11,8 +14,15 @@ __all__ = [
     "ExecutorChoice",
     "ExtractOptions",
     "ExtractResult",
+    "ExtractionJob",
+    "ExtractionWorker",
+    "JobReport",
+    "Network",
+    "WorkerOptions",
+    "WorkerReport",
     "choose_executor",
     "extract",
+    "extract_jobs",
     "open_executor",
     "recipe_of",
 ]

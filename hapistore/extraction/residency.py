@@ -1,8 +1,8 @@
 """What of the budget is really taken: by jobs that run, and by prefixes that stay loaded after them.
 
-A plan says what each job may take from its next extraction batch on; until then it has what it had. So whoever starts or
-grows first takes hold of the memory here, and waits until it is there. Loaded prefixes that nobody uses give way, the
-least recently used first.
+A plan says what each job may take from its next extraction batch on; until then it has what it had. So whoever starts
+or grows first takes hold of the memory here, and waits until it is there. Loaded prefixes that nobody uses give way,
+the least recently used first.
 """
 
 from __future__ import annotations
@@ -37,8 +37,14 @@ class Residency:
         self._held: dict[str, int] = {}
         self._warm: list[_Warm] = []  # the least recently used first
         self._changed = threading.Condition()
+        self._waiting = 0
         self.most_bytes = 0
         self.evicted = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for memory."""
+        return self._waiting > 0
 
     @property
     def taken_bytes(self) -> int:
@@ -63,11 +69,13 @@ class Residency:
         """
         with self._changed:
             more = count - self._held.get(job, 0)
-            while more > 0 and not self._make_room(more):
+            while more > 0 and not (self._could_have(more) and self._make_room(more)):
                 if check is None:
                     return False
                 check()
+                self._waiting += 1
                 self._changed.wait(0.2)
+                self._waiting -= 1
             self._held[job] = count
             self.most_bytes = max(self.most_bytes, self.taken_bytes)
             self._changed.notify_all()
@@ -109,6 +117,10 @@ class Residency:
             while self._warm:
                 self._warm.pop(0).loaded.close()
             self._changed.notify_all()
+
+    def _could_have(self, count: int) -> bool:
+        """Whether so many more would fit with nothing loaded and unused."""
+        return sum(self._held.values()) + count <= self._budget
 
     def _make_room(self, count: int) -> bool:
         """Whether there is room for so many bytes more, after what is unused has given way as far as is needed."""

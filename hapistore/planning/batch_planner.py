@@ -12,7 +12,7 @@ A + PATIENCE others, as long as those that run come to an end.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -151,6 +151,11 @@ class BatchPlanner:
         held = self._get(name)
         held.job = replace(held.job, model=model, curve=curve, max_batch=max(held.job.min_batch, max_batch))
         return self._plan()
+
+    def loaded(self, names: Set[str]) -> None:
+        """Whose prefix is in memory just now; it decides among equal turns, from the next event on."""
+        for name, held in self._held.items():
+            held.job = replace(held.job, loaded=name in names)
 
     def observe(self, name: str, batch: int, peak_bytes: int, seconds: float) -> list[Decision]:
         """An extraction batch ran; its peak is this job's alone: of a device's pool, or a process of its own."""
