@@ -201,7 +201,8 @@ class ExtractionWorker:
             self.residency.resize(rest)
             for job in self._jobs.values():
                 if job.guessed and job.name in self._planned:  # an estimate is no reason to refuse
-                    self._planner.measured(job.name, self._guess(job), ThroughputCurve(), max_batch=1)
+                    guess = self._planner.measured(job.name, self._guess(job), ThroughputCurve(), max_batch=1)
+                    self._apply(guess)
             self._apply(self._planner.resize_budget(rest))
 
     def progressed(self, job: ActiveJob) -> None:
