@@ -93,6 +93,7 @@ def _print(report: Any) -> None:
         f"{len(report.jobs) - len(report.failed)} of {len(report.jobs)} jobs done in {format_seconds(report.seconds)}\n"
         f"memory: {format_bytes(report.peak_bytes)} at most of {format_bytes(report.budget_bytes)}; "
         f"{format_bytes(report.base_bytes)} is this process's own, {format_bytes(report.planned_bytes)} was planned\n"
+        f"jobs at once: {report.most_running}\n"
         f"images decoded: {report.decoded}" + (f", {shared} of them shared once more" if shared else "")
     )
 

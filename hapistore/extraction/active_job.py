@@ -46,6 +46,7 @@ class Planning(Protocol):
     def observed(self, job: ActiveJob, rows: int, peak_bytes: int, seconds: float) -> None: ...
     def out_of_memory(self, job: ActiveJob, rows: int) -> None: ...
     def rebase(self) -> None: ...
+    def look(self) -> None: ...
     def progressed(self, job: ActiveJob) -> None: ...
 
 
@@ -180,9 +181,11 @@ class ActiveJob:
         report.peak_bytes = max(report.peak_bytes, peak + own)
         if not report.batches or report.batches[-1][1] != self._usable:
             report.batches.append((round(time.monotonic() - self._began, 2), self._usable))
-        if rows < max(self.loaded.largest, self.allowed):
+        self._worker.look()
+        is_its_own = rows >= max(self.loaded.largest, self.allowed)
+        self.loaded.largest = max(self.loaded.largest, rows)
+        if not is_its_own:
             return  # memory of a larger one is still there, or it is the short one at a shard's end
-        self.loaded.largest = rows
         if self._profile:
             model, curve = self._profile.model.observe(rows, peak), self._profile.curve.observe(rows, seconds)
             self._profile = ExtractionProfile(model=model, curve=curve)

@@ -83,6 +83,7 @@ class WorkerReport:
         planned_bytes: the most that was allowed to jobs at once, the base not counted.
         peak_bytes: the most that this process and its executors occupied together, as seen after every batch. Pages of
             libraries that several of them map are counted in each.
+        most_running: the most jobs that ran at once.
         decoded, taken: images that were decoded, and that jobs were given: the difference was shared.
         evicted: loaded prefixes that had to give way.
     """
@@ -92,6 +93,7 @@ class WorkerReport:
     base_bytes: int
     planned_bytes: int
     peak_bytes: int
+    most_running: int
     decoded: int
     taken: int
     evicted: int

@@ -15,6 +15,7 @@ from types import TracebackType
 
 from ..errors import HapistoreError, UsageError
 from ..planning import BatchPlanner, Decision, Job, MemoryModel, ThroughputCurve
+from ..planning.batch_plan import PAGE_BYTES
 from ..stores import ObjectStore
 from ..units import format_bytes
 from . import memory
@@ -84,7 +85,7 @@ class ExtractionWorker:
         self._planned: set[str] = set()
         self._light = threading.Lock()
         self._broken: BaseException | None = None
-        self._base = self._planned_bytes = self._peak = 0
+        self._base = self._planned_bytes = self._peak = self._most_running = 0
         self.residency = Residency(0)
         self._planner = BatchPlanner(0, aim=self._options.aim)
 
@@ -153,6 +154,7 @@ class ExtractionWorker:
                 base_bytes=self._base,
                 planned_bytes=self._planned_bytes,
                 peak_bytes=self._peak,
+                most_running=self._most_running,
                 decoded=self.hub.decoded,
                 taken=self.hub.taken,
                 evicted=self.residency.evicted,
@@ -179,9 +181,6 @@ class ExtractionWorker:
     def observed(self, job: ActiveJob, rows: int, peak_bytes: int, seconds: float) -> None:
         """A batch ran."""
         with self._changed:
-            executors = [other.loaded.executor for other in self._jobs.values() if other.loaded]
-            occupied = memory.resident_bytes() + sum(memory.occupied_bytes(executor.pid) for executor in executors)
-            self._peak = max(self._peak, occupied)
             if job.name in self._planned:
                 self._apply(self._planner.observe(job.name, rows, peak_bytes, seconds))
 
@@ -190,6 +189,13 @@ class ExtractionWorker:
         with self._changed:
             if job.name in self._planned:
                 self._apply(self._planner.out_of_memory(job.name, rows))
+
+    def look(self) -> None:
+        """Look what this process and its executors occupy just now."""
+        with self._changed:
+            executors = [job.loaded.executor for job in self._jobs.values() if job.loaded]
+            occupied = memory.resident_bytes() + sum(memory.occupied_bytes(executor.pid) for executor in executors)
+            self._peak = max(self._peak, occupied)
 
     def rebase(self) -> None:
         """Look again what this process takes for itself; the rest is the jobs'."""
@@ -236,7 +242,8 @@ class ExtractionWorker:
     @property
     def _rest(self) -> int:
         """What the budget has for jobs."""
-        return max(0, int(self._budget * (1 - _RESERVE)) - self._base)
+        rest = max(0, int(self._budget * (1 - _RESERVE)) - self._base)
+        return rest // PAGE_BYTES * PAGE_BYTES
 
     def _guess(self, job: ActiveJob) -> MemoryModel:
         """An estimate; all that there is, where it is more."""
@@ -255,6 +262,7 @@ class ExtractionWorker:
                 self._planned.discard(job.name)
                 self._refuse(job, decision.reason)
         self._planned_bytes = max(self._planned_bytes, self._planner.granted_bytes)
+        self._most_running = max(self._most_running, len(self._planner.running))
         for name in self._planner.running:
             report = self._jobs[name].report
             report.granted_bytes = max(report.granted_bytes, self._planner.granted(name))
