@@ -229,14 +229,16 @@ def jobs_table() -> str:
         deferred = sorted(job["deferred_s"] for job in report["jobs"])
         killed = result["worker"]["kills"]
         lines.append(
-            f"The worker ran at most {report['most_running']} jobs at once, planned {report['planned_bytes'] / 2**30:.2f} "
-            f"GiB beside {report['base_bytes'] / 2**30:.2f} GiB of its own, and deferred jobs for up to "
+            f"The worker ran at most {report['most_running']} jobs at once, planned "
+            f"{report['planned_bytes'] / 2**30:.2f} GiB, beside {report['base_bytes'] / 2**30:.2f} GiB of its own, "
+            "and deferred jobs for up to "
             f"{deferred[-1]:.0f} s; the kernel killed {killed} of its children."
         )
     for pair, ratio in result["at_once_over_in_turn"].items():
         lines.append(f"Two forward passes at once, {pair}: {_range(ratio, 2)} times as fast as in turn.")
     lines.append(
-        f"{where['cores']} cores of an {where['cpu']}, shared with other work; control groups {result['control_groups']}."
+        f"{where['cores']} cores of an {where['cpu']}, shared with other work; "
+        f"control groups {result['control_groups']}."
     )
     return "\n".join(lines)
 

@@ -13,6 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
+import numpy as np
+
+from hapistore_format import write_feature_shard
+
 from ..errors import HapistoreError, UsageError
 from ..planning import BatchPlanner, Decision, Job, MemoryModel, ThroughputCurve
 from ..planning.batch_plan import PAGE_BYTES
@@ -105,6 +109,7 @@ class ExtractionWorker:
         """
         with self.loader.turn:
             checked = self._checker.check(jobs)
+            _load_kernels()
             memory.reset_peak()  # gives back what networks took that were looked at
         with self._changed:
             self.rebase()
@@ -331,6 +336,15 @@ class ExtractionWorker:
             return "stopped", "", None
         except HapistoreError as error:
             return "failed", str(error), None
+
+
+def _load_kernels() -> None:
+    """Have numba in memory before a network is exported.
+
+    torch.export puts functions of its own in the place of ``math.pow`` and others while it runs, for every thread;
+    numba looks at them when it encodes for the first time.
+    """
+    write_feature_shard(np.zeros((1, 8), np.float32), codec="u8c+zstd", recipe="", images="", provenance={})
 
 
 def extract_jobs(
