@@ -31,23 +31,29 @@ _SAMPLE, _MOST_LOOKED_AT = 4, 64
 _GUESSED_S = 0.05
 
 
-class Planning(Protocol):
-    """The worker, as its jobs see it: events in, ``ActiveJob.allowed`` changes."""
+class Surroundings(Protocol):
+    """The worker, as its jobs see it."""
 
     store: ObjectStore
     hub: PixelHub
     loader: Loader
-    residency: Residency
     turns: Turns
     stopping: bool
+
+    def look(self) -> None: ...
+    def progressed(self, job: ActiveJob) -> None: ...
+
+
+class Planning(Protocol):
+    """The schedule, as its jobs see it: events in, ``ActiveJob.allowed`` changes."""
+
+    residency: Residency
 
     def granted(self, job: ActiveJob) -> int: ...
     def measured(self, job: ActiveJob, profile: ExtractionProfile) -> None: ...
     def observed(self, job: ActiveJob, rows: int, peak_bytes: int, seconds: float) -> None: ...
     def out_of_memory(self, job: ActiveJob, rows: int) -> None: ...
     def rebase(self) -> None: ...
-    def look(self) -> None: ...
-    def progressed(self, job: ActiveJob) -> None: ...
 
 
 class ActiveJob:
@@ -59,8 +65,8 @@ class ActiveJob:
         thread: that runs it now.
     """
 
-    def __init__(self, checked: CheckedJob, worker: Planning, began: float) -> None:
-        self.checked, self._worker, self._began = checked, worker, began
+    def __init__(self, checked: CheckedJob, worker: Surroundings, schedule: Planning, began: float) -> None:
+        self.checked, self._worker, self._schedule, self._began = checked, worker, schedule, began
         self.name = checked.name
         self.allowed = 0
         self.guessed = True
@@ -115,17 +121,17 @@ class ActiveJob:
         loaded, self.loaded = self.loaded, None
         self._held = self._usable = 0
         if loaded is None:
-            self._worker.residency.release(self.name)
+            self._schedule.residency.release(self.name)
             return
         self.report.restarts += loaded.executor.restarts - self._restarts_before
         if self._profile:
             self._worker.loader.keep(self.checked, self._profile)
         if keep:
             key, idle = self._worker.loader.key(self.checked), loaded.executor.child_idle_bytes
-            self._worker.residency.keep(self.name, key, loaded, idle)
+            self._schedule.residency.keep(self.name, key, loaded, idle)
         else:
             loaded.close()
-            self._worker.residency.release(self.name)
+            self._schedule.residency.release(self.name)
 
     def check(self) -> None:
         if self._worker.stopping:
@@ -135,29 +141,29 @@ class ActiveJob:
 
     def batch(self) -> int:
         if self.allowed > self._usable:
-            granted = self._worker.granted(self)
-            if self._worker.residency.hold(self.name, max(granted, self._held)):
+            granted = self._schedule.granted(self)
+            if self._schedule.residency.hold(self.name, max(granted, self._held)):
                 self._held = max(granted, self._held)
                 self._usable = self.allowed
         return max(1, min(self._usable, self.allowed))
 
     def load(self, shard: ShardRef) -> Loaded:
-        worker, checked = self._worker, self.checked
+        worker, schedule, checked = self._worker, self._schedule, self.checked
         self._hold_granted()
         images = worker.hub.sample(shard, checked.preprocess, _SAMPLE, _MOST_LOOKED_AT)
         began = time.monotonic()
         loaded = self.loaded = self._take() or worker.loader.load(checked, images, self._take)
         self._restarts_before = loaded.executor.restarts
         self.report.executor = loaded.choice.label
-        worker.rebase()
+        schedule.rebase()
         profile = worker.loader.profile(checked)
         if profile is None:
-            room = worker.granted(self) - self.host_bytes
+            room = schedule.granted(self) - self.host_bytes
             image = images[0] if images else np.zeros(checked.preprocess.pixel_shape, np.uint8)
             profile = worker.loader.measure(checked, loaded, image, room)
         self._profile = profile
         if self.guessed:
-            worker.measured(self, profile)
+            schedule.measured(self, profile)
         self.report.loading_s += time.monotonic() - began
         self._hold_granted()
         return loaded
@@ -189,18 +195,18 @@ class ActiveJob:
         if self._profile:
             model, curve = self._profile.model.observe(rows, peak), self._profile.curve.observe(rows, seconds)
             self._profile = ExtractionProfile(model=model, curve=curve)
-        self._worker.observed(self, rows, peak + own, seconds)
+        self._schedule.observed(self, rows, peak + own, seconds)
 
     def out_of_memory(self, rows: int) -> None:
         if self._profile:
             self._profile = replace(self._profile, model=self._profile.model.out_of_memory())
         if self.loaded:
             self.loaded.largest = 0
-        self._worker.out_of_memory(self, rows)
+        self._schedule.out_of_memory(self, rows)
 
     def _take(self) -> Loaded | None:
         """What another job has left loaded."""
-        kept = self._worker.residency.take(self._worker.loader.key(self.checked))
+        kept = self._schedule.residency.take(self._worker.loader.key(self.checked))
         assert kept is None or isinstance(kept, Loaded)
         return kept
 
@@ -208,23 +214,23 @@ class ActiveJob:
         """Wait for the memory of its plan, which may change meanwhile."""
         while True:
             self.check()
-            granted = self._worker.granted(self)
-            self._worker.residency.hold(self.name, granted, check=self.check)
+            granted = self._schedule.granted(self)
+            self._schedule.residency.hold(self.name, granted, check=self.check)
             self._held, self._usable = granted, self.allowed
-            if self._worker.granted(self) <= granted:
+            if self._schedule.granted(self) <= granted:
                 return
 
     def _shrink(self) -> None:
         """Give back what the plan does not allow any more: for that its process must end, if it ran larger batches."""
-        granted = self._worker.granted(self)
+        granted = self._schedule.granted(self)
         if self.loaded is None or granted >= self._held or not granted:
             return
         grown = self.loaded.largest > self.allowed
-        if grown and not self._worker.residency.wanted:
+        if grown and not self._schedule.residency.wanted:
             return
         if grown:
             self.loaded.shrink()
-        self._worker.residency.hold(self.name, granted)
+        self._schedule.residency.hold(self.name, granted)
         self._held, self._usable = granted, self.allowed
 
     def _progressed(self, done: int, total: int) -> None:

@@ -18,8 +18,6 @@ import numpy as np
 from hapistore_format import write_feature_shard
 
 from ..errors import HapistoreError, UsageError
-from ..planning import BatchPlanner, Decision, Job, MemoryModel, ThroughputCurve
-from ..planning.batch_plan import PAGE_BYTES
 from ..stores import ObjectStore
 from ..units import format_bytes
 from . import memory
@@ -29,14 +27,11 @@ from .job_run import Paused, Stopped
 from .jobs import ExtractionJob, JobChecker
 from .loading import Loader
 from .options import ExtractResult
-from .profiles import ExtractionProfile
-from .residency import Residency
+from .schedule import Schedule
 from .shared_pixels import PixelHub
 from .turns import AT_ONCE, Turns
 
 _DEFAULT_SHARE = 0.8
-# Of the budget; what this process takes is not still.
-_RESERVE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +81,12 @@ class ExtractionWorker:
         self.stopping = False
         self._changed = threading.Condition(threading.RLock())
         self._jobs: dict[str, ActiveJob] = {}
-        self._planned: set[str] = set()
         self._light = threading.Lock()
         self._broken: BaseException | None = None
-        self._base = self._planned_bytes = self._peak = self._most_running = 0
-        self.residency = Residency(0)
-        self._planner = BatchPlanner(0, aim=self._options.aim)
+        self._peak = 0
+        self._schedule = Schedule(
+            self._budget, self.loader, self._changed, aim=self._options.aim, start=self._start, refuse=self._refuse
+        )
 
     def __enter__(self) -> ExtractionWorker:
         return self
@@ -112,12 +107,12 @@ class ExtractionWorker:
             _load_kernels()
             memory.reset_peak()  # gives back what networks took that were looked at
         with self._changed:
-            self.rebase()
+            self._schedule.rebase()
             for one in checked:
-                job = self._jobs[one.name] = ActiveJob(one, self, self._began)
+                job = self._jobs[one.name] = ActiveJob(one, self, self._schedule, self._began)
                 job.waiting_since = time.monotonic()
                 if one.to_run:
-                    self._plan(job)
+                    self._schedule.submit(job)
                 else:
                     job.allowed = 1
                     self._start(job)
@@ -147,7 +142,7 @@ class ExtractionWorker:
                     job.report.state = "stopped"
         for thread in threads:
             thread.join()
-        self.residency.close()
+        self._schedule.residency.close()
         self.hub.close()
 
     def report(self) -> WorkerReport:
@@ -156,44 +151,17 @@ class ExtractionWorker:
             return WorkerReport(
                 jobs=tuple(job.report for job in self._jobs.values()),
                 budget_bytes=self._budget,
-                base_bytes=self._base,
-                planned_bytes=self._planned_bytes,
+                base_bytes=self._schedule.base_bytes,
+                planned_bytes=self._schedule.planned_bytes,
                 peak_bytes=self._peak,
-                most_running=self._most_running,
+                most_running=self._schedule.most_running,
                 decoded=self.hub.decoded,
                 taken=self.hub.taken,
-                evicted=self.residency.evicted,
+                evicted=self._schedule.residency.evicted,
                 seconds=time.monotonic() - self._began,
             )
 
-    # What jobs tell it.
-
-    def granted(self, job: ActiveJob) -> int:
-        """Memory that the plan has for a job."""
-        with self._changed:
-            return self._planner.granted(job.name) if job.name in self._planned else 0
-
-    def measured(self, job: ActiveJob, profile: ExtractionProfile) -> None:
-        """A prefix is known now, for all jobs that want it."""
-        key = self.loader.key(job.checked)
-        with self._changed:
-            for other in list(self._jobs.values()):
-                if other.guessed and other.name in self._planned and self.loader.key(other.checked) == key:
-                    other.guessed = False
-                    model, most = other.model_of(profile), other.checked.job.max_batch
-                    self._apply(self._planner.measured(other.name, model, profile.curve, max_batch=most))
-
-    def observed(self, job: ActiveJob, rows: int, peak_bytes: int, seconds: float) -> None:
-        """A batch ran."""
-        with self._changed:
-            if job.name in self._planned:
-                self._apply(self._planner.observe(job.name, rows, peak_bytes, seconds))
-
-    def out_of_memory(self, job: ActiveJob, rows: int) -> None:
-        """A batch did not fit."""
-        with self._changed:
-            if job.name in self._planned:
-                self._apply(self._planner.out_of_memory(job.name, rows))
+    # What jobs ask of it.
 
     def look(self) -> None:
         """Look what this process and its executors occupy just now."""
@@ -202,88 +170,21 @@ class ExtractionWorker:
             occupied = memory.resident_bytes() + sum(memory.occupied_bytes(executor.pid) for executor in executors)
             self._peak = max(self._peak, occupied)
 
-    def rebase(self) -> None:
-        """Look again what this process takes for itself; the rest is the jobs'."""
-        with self._changed:
-            running = [job for job in self._jobs.values() if job.loaded]
-            own = memory.resident_bytes() - sum(job.host_bytes for job in running)
-            self._base = max(self._base, own)
-            rest = self._rest
-            self.residency.resize(rest)
-            for job in self._jobs.values():
-                if job.guessed and job.name in self._planned:  # an estimate is no reason to refuse
-                    guess = self._planner.measured(job.name, self._guess(job), ThroughputCurve(), max_batch=1)
-                    self._apply(guess)
-            self._apply(self._planner.resize_budget(rest))
-
     def progressed(self, job: ActiveJob) -> None:
         """Tell whoever watches."""
         if self._on_progress:
             self._on_progress(job.report)
 
-    # Deciding and starting, with the lock held.
-
-    def _plan(self, job: ActiveJob) -> None:
-        checked = job.checked
-        profile = self.loader.profile(checked)
-        if profile is None:
-            model, most = self._guess(job), 1
-        else:
-            model, most = job.model_of(profile), checked.job.max_batch
-        job.guessed = profile is None
-        self._planned.add(job.name)
-        wanted = Job(
-            name=job.name,
-            tenant=checked.job.tenant,
-            weight=checked.job.weight,
-            cost=self.loader.guess_seconds(checked),
-            model=model,
-            max_batch=most,
-            loaded=self.residency.is_loaded(self.loader.key(checked)),
-            curve=profile.curve if profile else ThroughputCurve(),
-        )
-        self._apply(self._planner.submit(wanted))
-
-    @property
-    def _rest(self) -> int:
-        """What the budget has for jobs."""
-        rest = max(0, int(self._budget * (1 - _RESERVE)) - self._base)
-        return rest // PAGE_BYTES * PAGE_BYTES
-
-    def _guess(self, job: ActiveJob) -> MemoryModel:
-        """An estimate; all that there is, where it is more."""
-        guess = min(self._rest, self.loader.guess_bytes(job.checked) + job.host_bytes)
-        return MemoryModel.fit([(1, guess), (2, guess)])
-
-    def _apply(self, decisions: Sequence[Decision]) -> None:
-        for decision in decisions:
-            job = self._jobs[decision.name]
-            job.allowed = decision.batch
-            if decision.kind == "start" and job.thread is None and not self.stopping:
-                self._start(job)
-            elif decision.kind == "pause":
-                job.report.pauses += 1
-            elif decision.kind == "refuse":
-                self._planned.discard(job.name)
-                self._refuse(job, decision.reason)
-        self._planned_bytes = max(self._planned_bytes, self._planner.granted_bytes)
-        self._most_running = max(self._most_running, len(self._planner.running))
-        for name in self._planner.running:
-            report = self._jobs[name].report
-            report.granted_bytes = max(report.granted_bytes, self._planner.granted(name))
-        self._changed.notify_all()
-
-    def _mark_loaded(self) -> None:
-        """Among equal turns, those go first whose network is there."""
-        keys = {name: self.loader.key(self._jobs[name].checked) for name in self._planner.waiting}
-        self._planner.loaded({name for name, key in keys.items() if self.residency.is_loaded(key)})
+    # Starting and ending, with the lock held.
 
     def _refuse(self, job: ActiveJob, reason: str) -> None:
-        own = f"this process takes {format_bytes(self._base)} of {format_bytes(self._budget)}"
+        own = f"this process takes {format_bytes(self._schedule.base_bytes)} of {format_bytes(self._budget)}"
         job.report.state, job.report.reason = "refused", f"{reason} ({own})"
         self.progressed(job)
 
     def _start(self, job: ActiveJob) -> None:
+        if self.stopping:
+            return
         now = time.monotonic()
         job.report.deferred_s += now - job.waiting_since
         job.report.state = "running"
@@ -316,10 +217,8 @@ class ExtractionWorker:
             elif state != "paused":
                 report.state, report.reason, report.result = state, reason, result
             job.thread = None
-            if state != "paused" and job.name in self._planned:
-                self._planned.discard(job.name)
-                self._mark_loaded()
-                self._apply(self._planner.finish(job.name))
+            if state != "paused":
+                self._schedule.ended(job)
             self._changed.notify_all()
         self.progressed(job)
         return True

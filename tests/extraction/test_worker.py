@@ -66,33 +66,44 @@ def noise(tmp_path, write_manifest):
     return store, write
 
 
-def test_each_stores_what_it_would_alone(store, resnet, vit, tmp_path, write_manifest, photographs):
-    """Real photographs; the networks want the same pixels, so they are decoded once for both."""
-    some = write_manifest(tmp_path / "few.csv", [(path, "x") for path in photographs[40:42]])
-    hs.ingest(store, "few", hs.manifest(some))
+def test_each_stores_what_it_would_alone(store, resnet, vit, tmp_path):
+    """Real photographs and networks."""
     networks = {"test/resnet18": resnet, "test/vit": vit}
-    with ExtractionWorker(store, PLENTY) as worker:
-        worker.submit([job("few", network) for network in networks.values()])  # so that both are loaded
-        first = worker.wait()
-        worker.submit([job("mixed", network, tenant=name) for name, network in networks.items()])
-        report = worker.wait()
-    assert [one.state for one in report.jobs] == ["done"] * 4
-    assert [one.images for one in report.jobs[2:]] == [48, 48]
-    assert all(one.loading_s < 2 for one in report.jobs[2:])  # nothing was loaded again
-    assert report.taken - first.taken == 96
-    assert report.decoded - first.decoded < 96
+    report = extract_jobs(store, [job("mixed", network, tenant=name) for name, network in networks.items()], PLENTY)
+    assert [(one.state, one.images, one.done) for one in report.jobs] == [("done", 48, 48)] * 2
     assert 0 < report.planned_bytes <= report.budget_bytes - report.base_bytes
     assert 0 < report.peak_bytes <= report.budget_bytes
+    ours = {name: rows_of(store, "mixed", name) for name in networks}
+    for shard in (tmp_path / "store/features").rglob("*.arrow"):
+        shard.unlink()
     for name, network in networks.items():
-        ours = rows_of(store, "mixed", name)
-        for shard in (tmp_path / "store/features").rglob("*.arrow"):
-            shard.unlink()
         hs.extract(store, "mixed", network, codecs=["f32"], options=hs.ExtractOptions(executor="torch"))
         alone = rows_of(store, "mixed", name)
-        assert sorted(ours) == sorted(alone) == list(range(48))
+        assert sorted(ours[name]) == sorted(alone) == list(range(48))
         largest = max(np.abs(row).max() for row in alone.values())
-        assert max(np.abs(ours[row] - alone[row]).max() for row in alone) <= 1e-4 * largest
-        extract_jobs(store, [job("mixed", other) for other in networks.values()], PLENTY)
+        assert max(np.abs(ours[name][row] - alone[row]).max() for row in alone) <= 1e-4 * largest
+
+
+def test_loaded_networks_stay_and_share_their_decoding(noise):
+    store, write = noise
+    pixels = write("few", 2), write("many", 48)
+    networks = [fragile(gain, pause_s=0.1) for gain in (1.0, 2.0)]
+    with ExtractionWorker(store, PLENTY) as worker:
+        worker.submit([job("few", network, max_batch=2) for network in networks])
+        first = worker.wait()
+        worker.submit([job("many", network, max_batch=2) for network in networks])
+        report = worker.wait()
+    assert [one.state for one in report.jobs] == ["done"] * 4
+    assert (report.most_running, report.evicted) == (2, 0)
+    assert {one.recipe for one in report.jobs} == {"fragile:output"}
+    assert report.taken - first.taken == 96
+    assert 48 <= report.decoded - first.decoded < 80
+    for one, gain in zip(report.jobs[2:], (1.0, 2.0), strict=True):
+        assert one.loading_s < report.jobs[0].loading_s / 2
+        rows = rows_of(store, "many", one.result.recipe.digest)
+        assert sorted(rows) == list(range(48))
+        for row, features in rows.items():
+            np.testing.assert_allclose(features, gain * pixels[1][row].mean(axis=(0, 1)), rtol=1e-5)
 
 
 def test_a_bad_image_costs_its_row_and_nobody_else(noise):
