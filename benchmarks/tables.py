@@ -236,6 +236,46 @@ def plan_table() -> str:
     return "\n".join([*lines, "", f"Processor time of one thread of an {where['cpu']}."])
 
 
+def jobs_table() -> str:
+    """Many jobs in little memory: the worker beside fixed batches."""
+    result = read_result("jobs")
+    count, budget = result["jobs"], result["budget_bytes"]
+    report = result["worker"].get("report", {})
+    lines = [
+        f"| {count} jobs, {budget / 2**30:g} GiB | jobs done | ended by | seconds | most memory of the group, GiB |",
+        "|---|---|---|---|---|",
+    ]
+    for mode, name in (("worker", "hapistore's worker"), ("fixed", f"batches of {result['fixed_batch']}")):
+        found = result[mode]
+        how = "itself" if found["status"] == 0 else f"the kernel ({found['kills']} processes killed)"
+        lines.append(
+            f"| {name} | {found['jobs_done']} | {how} | {found['seconds']:.0f} "
+            f"| {found['group_peak_bytes'] / 2**30:.2f} |"
+        )
+    where = result["environment"]
+    weights = ", ".join(f"{name} ({weights} weights)" for name, weights in result["networks"].items())
+    lines += [
+        "",
+        f"{result['images_each']} photographs a job; {weights}; bf16, OpenVINO {where['versions']['openvino']}.",
+    ]
+    if report:
+        deferred = sorted(job["deferred_s"] for job in report["jobs"])
+        killed = result["worker"]["kills"]
+        lines.append(
+            f"The worker ran at most {report['most_running']} jobs at once, planned "
+            f"{report['planned_bytes'] / 2**30:.2f} GiB, beside {report['base_bytes'] / 2**30:.2f} GiB of its own, "
+            "and deferred jobs for up to "
+            f"{deferred[-1]:.0f} s; the kernel killed {killed} of its children."
+        )
+    for pair, ratio in result["at_once_over_in_turn"].items():
+        lines.append(f"Two forward passes at once, {pair}: {_range(ratio, 2)} times as fast as in turn.")
+    lines.append(
+        f"{where['cores']} cores of an {where['cpu']}, shared with other work; "
+        f"control groups {result['control_groups']}."
+    )
+    return "\n".join(lines)
+
+
 def _beaten_by(figures: dict[str, Any], others: dict[str, dict[str, Any]]) -> list[str]:
     """Which others are smaller and faster to decode, at no larger an error."""
     return [
@@ -258,6 +298,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "stores": stores_table,
     "ingest": ingest_table,
     "plan": plan_table,
+    "jobs": jobs_table,
 }
 
 

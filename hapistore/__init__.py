@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .catalog import View, open_view, transcode, verify_store
     from .errors import HapistoreError
-    from .extraction import AugmentOptions, ExtractOptions, extract
+    from .extraction import (
+        AugmentOptions,
+        ExtractionJob,
+        ExtractOptions,
+        Network,
+        WorkerOptions,
+        extract,
+        extract_jobs,
+    )
     from .images import Preprocess
     from .ingestion import (
         IngestOptions,
@@ -39,18 +47,22 @@ __version__ = "0.1.0"
 _HOMES = {
     "AugmentOptions": "extraction",
     "ExtractOptions": "extraction",
+    "ExtractionJob": "extraction",
     "FeatureReader": "read",
     "HapistoreError": "errors",
     "IngestOptions": "ingestion",
+    "Network": "extraction",
     "Preprocess": "images",
     "ReadOptions": "read",
     "SubsetFrom": "ingestion",
     "View": "catalog",
+    "WorkerOptions": "extraction",
     "annotate": "ingestion",
     "backbone_from_module": "models",
     "bucket_folder": "ingestion",
     "convert": "ingestion",
     "extract": "extraction",
+    "extract_jobs": "extraction",
     "image_folder": "ingestion",
     "image_records": "ingestion",
     "ingest": "ingestion",
@@ -70,18 +82,22 @@ _HOMES = {
 __all__ = [
     "AugmentOptions",
     "ExtractOptions",
+    "ExtractionJob",
     "FeatureReader",
     "HapistoreError",
     "IngestOptions",
+    "Network",
     "Preprocess",
     "ReadOptions",
     "SubsetFrom",
     "View",
+    "WorkerOptions",
     "annotate",
     "backbone_from_module",
     "bucket_folder",
     "convert",
     "extract",
+    "extract_jobs",
     "image_folder",
     "image_records",
     "ingest",

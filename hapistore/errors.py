@@ -125,7 +125,15 @@ class MissingObjects(HapistoreError):
 
 
 class OutOfMemory(HapistoreError):
-    """The extraction batch did not fit in memory; a smaller one may."""
+    """The extraction batch did not fit in memory; a smaller one may.
+
+    Attributes:
+        killed: told from a SIGKILL, which anyone may have sent.
+    """
+
+    def __init__(self, message: str, *, killed: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
 
 
 class ExecutorFailed(HapistoreError):
@@ -133,11 +141,12 @@ class ExecutorFailed(HapistoreError):
 
     Attributes:
         reason: a code: ``failed`` (an error), ``crashed`` (its process ended), ``hung`` (it did not answer).
+        killed: it ended by SIGKILL.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, *, killed: bool = False) -> None:
         super().__init__(f"{detail} [{reason}]")
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail, self.killed = reason, detail, killed
 
     def __reduce__(self) -> tuple[object, ...]:
-        return ExecutorFailed, (self.reason, self.detail)
+        return ExecutorFailed, (self.reason, self.detail), {"killed": self.killed}

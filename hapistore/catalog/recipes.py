@@ -23,8 +23,13 @@ def register_recipe(store: ObjectStore, recipe: Recipe, weights: bytes) -> None:
 
 def keep_registered(store: ObjectStore, recipe: Recipe, weights: bytes) -> None:
     """Register them again if ``gc`` came between, which is asked once features that need them are stored."""
-    if not all(exists(store, name) for name in (recipe_name(recipe.digest), weights_name(recipe.weights))):
+    if not is_registered(store, recipe):
         register_recipe(store, recipe, weights)
+
+
+def is_registered(store: ObjectStore, recipe: Recipe) -> bool:
+    """Whether a recipe and its weights are there."""
+    return all(exists(store, name) for name in (recipe_name(recipe.digest), weights_name(recipe.weights)))
 
 
 def load_recipe(store: ObjectStore, digest: str) -> Recipe:

@@ -16,6 +16,7 @@ from ..stores import ObjectStore
 from ..units import format_bytes, format_seconds
 from .codecs import choice_json, codec_option, echo_choice, max_error_option, parse_codecs
 from .common import Bytes, json_option, print_json, reporting_errors, store_option
+from .extract_jobs import refuse_other_flags, run_jobs
 from .progress import ShowProgress
 
 _SHOWN = 10
@@ -23,10 +24,9 @@ _AUGMENT = "crop,flip,colour"
 
 
 @click.command("extract", short_help="Compute and store a dataset's features.")
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @click.option(
     "--backbone",
-    required=True,
     metavar="NAME",
     help="efficientnet_lite0, 1 or 2; torchvision/NAME, timm/NAME, transformers/ID_OR_FOLDER.",
 )
@@ -90,14 +90,22 @@ _AUGMENT = "crop,flip,colour"
 )
 @click.option("--retry-bad", is_flag=True, help="Try images again that an earlier run had to leave out.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write what every thread did when, for a trace viewer.")
+@click.option(
+    "--jobs",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run many extractions in one worker: TOML with a [[job]] for each, or an object a line in JSON.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Images decoded at once.  [default: cores, at most 8]")
 @store_option
 @json_option
 @reporting_errors
+@click.pass_context
 def command(
+    context: click.Context,
     store: ObjectStore,
-    dataset: str,
-    backbone: str,
+    dataset: str | None,
+    backbone: str | None,
     cut: str | None,
     codecs: str,
     max_error: float | None,
@@ -114,6 +122,7 @@ def command(
     augment_seed: int | None,
     retry_bad: bool,
     trace: Path | None,
+    jobs: Path | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -124,6 +133,11 @@ def command(
     allow, and halves when memory runs out. Images that cannot be decoded, or that the network fails at alone, are left
     out and named.
 
+    With --jobs, many of them run within one memory budget (--memory), the networks in processes of their own. Fields
+    of a job are dataset, backbone and, as here, cut, codec, max-error, weights, max-batch, executor, precision,
+    decoder, device and retry-bad; besides, tenant, weight (the share of turns, 1 where it is not said), and name. The
+    file is checked as a whole before anything runs. A job that fails costs no other; the exit status is 1 then.
+
     \b
     Examples:
       hapistore extract pets --backbone efficientnet_lite0
@@ -131,7 +145,14 @@ def command(
       hapistore extract pets --backbone efficientnet_lite0 --codec auto --max-error 0.01
       hapistore extract pets --backbone efficientnet_lite0 --variants 4 --augment crop:35-100,flip
       hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB
+      hapistore extract --jobs jobs.toml --memory 8GiB
     """
+    if jobs is not None:
+        refuse_other_flags(context)
+        run_jobs(store, jobs, memory=memory, threads=threads, as_json=as_json)
+        return
+    if dataset is None or backbone is None:
+        raise UsageError("extract wants a DATASET and a --backbone, or --jobs with a file of many")
     specs = parse_codecs(codecs)
     check_max_error(specs, max_error)
     if variants is None and (augment is not None or augment_seed is not None):

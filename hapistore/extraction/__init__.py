@@ -3,8 +3,11 @@
 from .augmenting import AugmentOptions, parse_augment
 from .executors import EXECUTORS, Executor, ExecutorChoice, choose_executor, open_executor
 from .extracting import extract
+from .job_reports import JobReport, WorkerReport
+from .jobs import ExtractionJob, Network
 from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
+from .worker import ExtractionWorker, WorkerOptions, extract_jobs
 
 __all__ = [
     "EXECUTORS",
@@ -13,8 +16,15 @@ __all__ = [
     "ExecutorChoice",
     "ExtractOptions",
     "ExtractResult",
+    "ExtractionJob",
+    "ExtractionWorker",
+    "JobReport",
+    "Network",
+    "WorkerOptions",
+    "WorkerReport",
     "choose_executor",
     "extract",
+    "extract_jobs",
     "open_executor",
     "parse_augment",
     "recipe_of",

@@ -1,22 +1,23 @@
-"""Running extraction batches whose size follows the memory there is, without losing a row."""
+"""Running extraction batches of one job, whose size follows the memory there is, without losing a row."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from ..errors import ExecutorFailed, HapistoreError, OutOfMemory
+from ..errors import HapistoreError
 from ..planning import BatchSearch, ThroughputCurve
 from ..units import format_bytes
 from .bad_images import BadImage
 from .executors import Executor
+from .halving import Failure, HalvingRunner
 from .profiles import ExtractionProfile, ProfileKey, load_profile, save_profile
 from .trace import Trace
 
 # So many images in a row that fail alone, and none that passed: it is not the images.
-_FAILURES_TO_GIVE_UP = 8
+FAILURES_TO_GIVE_UP = 8
 
 
 class BatchRunner:
@@ -30,7 +31,6 @@ class BatchRunner:
         trace: takes a span for each batch.
 
     Attributes:
-        failed: images of the last ``run`` that have no features, by their number in its stream.
         largest_batch: largest extraction batch that ran; peak_bytes: highest memory use of any.
     """
 
@@ -44,7 +44,7 @@ class BatchRunner:
         aim: str = "knee",
         trace: Trace | None = None,
     ) -> None:
-        self._executor, self._key, self._trace = executor, profile_key, trace or Trace()
+        self._executor, self._key = executor, profile_key
         known = load_profile(profile_key) if profile_key else None
         self._search = BatchSearch(
             budget_bytes=budget_bytes,
@@ -56,8 +56,18 @@ class BatchRunner:
         )
         self.largest_batch = 0
         self.peak_bytes = 0
-        self.failed: dict[int, BadImage] = {}
+        self._runner = HalvingRunner(executor, self, trace or Trace())
         self._passed, self._failed_alone = False, 0
+
+    @property
+    def batch(self) -> int:
+        """Size of the next extraction batch."""
+        return self._search.batch
+
+    @property
+    def failed(self) -> dict[int, BadImage]:
+        """Images of the last ``run`` that have no features, by their number in its stream."""
+        return self._runner.failed
 
     def run(self, pixels: Iterator[np.ndarray | BadImage]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Features of all pixels (uint8 [height, width, 3] each), in order, a batch at a time.
@@ -70,65 +80,15 @@ class BatchRunner:
         Raises:
             HapistoreError: not even one image fits, or every image fails.
         """
-        self.failed = {}
-        numbers: list[int] = []
-        batch: list[np.ndarray] = []
-        for number, item in enumerate(pixels):
-            if isinstance(item, BadImage):
-                self.failed[number] = item
-                continue
-            numbers.append(number)
-            batch.append(item)
-            if len(batch) >= self._search.batch:
-                yield from self._forward(np.array(numbers), np.stack(batch))
-                numbers, batch = [], []
-        if batch:
-            yield from self._forward(np.array(numbers), np.stack(batch))
+        yield from self._runner.run(pixels)
         self._keep()
 
-    def _forward(self, numbers: np.ndarray, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        started = time.perf_counter()
-        failure: BadImage | str = ""
-        try:
-            with self._trace.span("forward", images=len(pixels)):
-                features = self._executor.run(pixels)
-        except OutOfMemory as error:
-            failure = str(error)
-        except ExecutorFailed as error:
-            failure = BadImage(error.reason, error.detail)
-        if failure:
-            # Only here, outside the handler: the error's traceback holds every tensor of the failed batch.
-            yield from self._halve(numbers, pixels, failure)
-            return
-        self._note(len(pixels), time.perf_counter() - started)
-        self._passed = True
-        yield numbers, features
+    def turn(self, rows: int) -> AbstractContextManager[None]:
+        """Nobody else is waited for."""
+        return nullcontext()
 
-    def _halve(
-        self, numbers: np.ndarray, pixels: np.ndarray, failure: BadImage | str
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        if len(pixels) == 1:
-            self._give_up(int(numbers[0]), failure)
-            return
-        if isinstance(failure, str):
-            self._search.out_of_memory(len(pixels))
-        half = len(pixels) // 2
-        yield from self._forward(numbers[:half], pixels[:half])
-        yield from self._forward(numbers[half:], pixels[half:])
-
-    def _give_up(self, number: int, failure: BadImage | str) -> None:
-        """Note an image that fails alone."""
-        if isinstance(failure, str):
-            raise HapistoreError(f"one image alone does not fit in memory: {failure}; free some, or cut earlier")
-        self._failed_alone += 1
-        if not self._passed and self._failed_alone >= _FAILURES_TO_GIVE_UP:
-            raise HapistoreError(
-                f"the first {self._failed_alone} images all fail with {self._executor.name}: {failure.detail} "
-                f"[{failure.reason}]; try another --executor"
-            )
-        self.failed[number] = failure
-
-    def _note(self, rows: int, seconds: float) -> None:
+    def passed(self, rows: int, seconds: float) -> None:
+        """Take note of a batch."""
         peak = self._executor.peak_bytes()
         budget = self._search.budget_bytes
         # After a larger batch its memory is still there: then a single image's peak is not its own.
@@ -140,8 +100,30 @@ class BatchRunner:
         self._search.observe(rows, peak, seconds)
         self.largest_batch = max(self.largest_batch, rows)
         self.peak_bytes = max(self.peak_bytes, peak)
+        self._passed = True
+
+    def halved(self, rows: int, failure: Failure) -> None:
+        """Shrink where memory ran out."""
+        if failure.kind == "memory":
+            self._search.out_of_memory(rows)
+
+    def failed_alone(self, failure: Failure) -> None:
+        """Go on without an image, unless it is not the image."""
+        if failure.kind == "memory":
+            raise HapistoreError(f"one image alone does not fit in memory: {failure.detail}; free some, or cut earlier")
+        self._failed_alone += 1
+        if not self._passed and self._failed_alone >= FAILURES_TO_GIVE_UP:
+            raise all_fail(self._executor.name, self._failed_alone, failure)
 
     def _keep(self) -> None:
         """Keep what was measured, for the next run."""
         if self._key and self._search.model and self._search.curve.rates:
             save_profile(self._key, ExtractionProfile(model=self._search.model, curve=self._search.curve))
+
+
+def all_fail(executor: str, count: int, failure: Failure) -> HapistoreError:
+    """What is said where no image passes."""
+    return HapistoreError(
+        f"the first {count} images all fail with {executor}: {failure.detail} [{failure.reason}]; "
+        "try another --executor"
+    )

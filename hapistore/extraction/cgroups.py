@@ -43,6 +43,12 @@ def free_bytes(proc: Path = _PROC) -> int | None:
     return min(free, default=None)
 
 
+def groups(proc: Path = _PROC) -> Iterator[tuple[int, Path]]:
+    """Version (1 or 2) and folder of each control group that holds a process and may limit its memory, inside out."""
+    for version, folder in _groups(proc):
+        yield 1 if version is _V1 else 2, folder
+
+
 def _groups(proc: Path) -> Iterator[tuple[_Version, Path]]:
     """Folders of the groups that hold the process, the innermost first."""
     mounts = list(_mounts(proc))

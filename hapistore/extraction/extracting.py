@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
 
-import numpy as np
-
-from hapistore_format import DatasetVersion, MissingRow, Recipe, get_codec
+from hapistore_format import Recipe, get_codec
 
 from ..appearing import check_free
 from ..catalog import register_recipe, require_store, resolve_version
-from ..catalog.codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
-from ..catalog.features import FeatureTask, ShardFeatures, list_tasks, store_features
-from ..catalog.missing import LeftOut, find_missing, list_left_out
+from ..catalog.codec_choice import AUTO, check_max_error
 from ..catalog.recipes import keep_registered
 from ..models import Prefix
 from ..stores import ObjectStore
-from .bad_images import BadImage
-from .executors import ExecutorChoice
+from .filling import Forwarding, extract_recipes
 from .forwarding import Forward
-from .grouping import Part, group_parts, pixels_of
+from .grouping import Part
 from .options import ExtractOptions, ExtractResult
+from .pixels import ShardPixels
 from .recipes import recipe_of
-from .storing import FeatureStoring, most_at_once
+from .storing import most_at_once
 from .trace import Trace
 
 DEFAULT_CODEC = "u8c+zstd"
@@ -77,157 +70,32 @@ def extract(
     recipes = (recipe, *variants)
     for one in recipes:
         register_recipe(store, one, weights)
-    run = _Run(store, recipe, prefix, options, _Progress(version.rows * len(recipes), on_progress))
-    choice = run.choose(version, codecs, bound) if AUTO in codecs and version.shards else None
-    codecs = replace_auto(codecs, choice)
-    parts = [
-        Part(one, task)
-        for one in recipes
-        for task in list_tasks(store, version, one, codecs, retry_bad=options.retry_bad)
-    ]
-    run.all(parts, choice.provenance if choice else {})
+    result = extract_recipes(
+        store,
+        version,
+        recipes,
+        _Alone(store, recipe, prefix, options),
+        codecs=codecs,
+        max_error=bound,
+        options=options,
+        on_progress=on_progress,
+    )
     for one in recipes:
         keep_registered(store, one, weights)
-    if options.trace:
-        run.trace.write(options.trace)
-    return ExtractResult(
-        version=version,
-        recipe=recipe,
-        codecs=tuple(codecs),
-        extracted=len(run.extracted),
-        transcoded=run.transcoded,
-        present=len(parts) - len(run.extracted) - run.transcoded,
-        images=sum(run.extracted.values()),
-        executor=run.executor.label if run.executor else "",
-        batch=run.batch,
-        peak_bytes=run.peak_bytes,
-        seconds=time.perf_counter() - started,
-        stage_seconds=run.trace.seconds(),
-        executor_choice=run.executor,
-        restarts=run.restarts,
-        choice=choice,
-        left_out=run.left_out(version, recipes, codecs),
-        variants=variants,
-    )
+    return replace(result, seconds=time.perf_counter() - started)
 
 
-class _Progress:
-    def __init__(self, total: int, report: Callable[[int, int], None] | None) -> None:
-        self._total, self._report, self._done = total, report, 0
+class _Alone:
+    """An executor for this extraction only."""
 
-    def add(self, rows: int) -> None:
-        self._done += rows
-        if self._report:
-            self._report(self._done, self._total)
+    def __init__(self, store: ObjectStore, recipe: Recipe, prefix: Prefix, options: ExtractOptions) -> None:
+        self._store, self._recipe, self._prefix, self._options = store, recipe, prefix, options
 
+    def most_at_once(self, rows: int) -> int:
+        return most_at_once(rows, self._recipe.shape, self._options.memory_bytes)
 
-class _Made(NamedTuple):
-    """Features of one image shard in one recipe, in a room that another's will be in later."""
+    def arrange(self, groups: Sequence[Sequence[Part]]) -> Sequence[Sequence[Part]]:
+        return groups
 
-    part: Part
-    room: np.ndarray
-    missing: tuple[MissingRow, ...]
-    made_by: dict[str, Any]
-
-
-class _Run:
-    """The work of one call, and what is to be told of it.
-
-    Attributes:
-        extracted: rows of each image shard run through the network, by digests of recipe and shard.
-    """
-
-    def __init__(
-        self, store: ObjectStore, recipe: Recipe, prefix: Prefix, options: ExtractOptions, progress: _Progress
-    ) -> None:
-        self._store, self._recipe, self._prefix = store, recipe, prefix
-        self._options, self._progress = options, progress
-        self.trace = Trace(keep=options.trace is not None)
-        self.extracted: dict[tuple[str, str], int] = {}
-        self.transcoded = 0
-        self.executor: ExecutorChoice | None = None
-        self.batch, self.peak_bytes, self.restarts = 0, 0, 0
-        self._details: dict[tuple[str, int], str] = {}
-
-    def left_out(
-        self, version: DatasetVersion, recipes: Sequence[Recipe], codecs: Sequence[str]
-    ) -> tuple[LeftOut, ...]:
-        """Images without features in one of the recipes and codecs, with what was found wrong with them now."""
-        found: dict[tuple[str, int], LeftOut] = {}
-        for recipe, codec in itertools.product(recipes, codecs):
-            for image in list_left_out(self._store, version, find_missing(self._store, version, recipe, codec)):
-                found[image.images, image.row] = image
-        return tuple(replace(image, detail=self._details.get(at, "")) for at, image in found.items())
-
-    def choose(self, version: DatasetVersion, codecs: Sequence[str], max_error: float) -> CodecChoice:
-        """What ``auto`` stands for: what an earlier run chose, or what measuring the first image shard gives."""
-        first = version.shards[0]
-        found = find_choice(self._store, self._recipe, first, max_error)
-        if found:
-            return found
-        (task,) = list_tasks(self._store, replace(version, shards=(first,)), self._recipe, codecs)
-        if task.source:
-            return choose_codec(task.read_source(self._store).present, max_error)
-        group = [Part(self._recipe, task)]
-        with self._storing([group]) as storing:
-            ((_, room, missing, made_by),) = self._forward([group], storing)
-            choice = choose_codec(ShardFeatures(room[: first.rows], missing).present, max_error)
-            chosen = replace(task, missing=replace_auto(task.missing, choice))
-            storing.store(self._recipe, chosen, room, missing, {**made_by, **choice.provenance})
-            storing.finish()
-        return choice
-
-    def all(self, parts: Sequence[Part], provenance: dict[str, Any]) -> None:
-        """Make what is missing: from a lossless codec where there is one, else by the network."""
-        present = [part for part in parts if not part.task.missing and part.key not in self.extracted]
-        self._progress.add(sum(part.task.shard.rows for part in present))
-        for recipe, task in parts:
-            if task.missing and task.source:
-                made_by = {"transcoded_from": task.source, **provenance}
-                store_features(self._store, recipe, task, task.read_source(self._store), made_by)
-                self.transcoded += 1
-                self._progress.add(task.shard.rows)
-        to_run = [part for part in parts if part.task.missing and not part.task.source]
-        if not to_run:
-            return
-        most_rows = max(part.task.shard.rows for part in to_run)
-        together = most_at_once(most_rows, self._prefix.feature_shape, self._options.memory_bytes)
-        groups = group_parts(to_run, together)
-        with self._storing(groups) as storing, closing(self._forward(groups, storing)) as made:
-            for (recipe, task), room, missing, made_by in made:
-                storing.store(recipe, task, room, missing, {**made_by, **provenance})
-            storing.finish()
-
-    def _storing(self, groups: Sequence[Sequence[Part]]) -> FeatureStoring:
-        return FeatureStoring(
-            self._store,
-            most_rows=max(part.task.shard.rows for group in groups for part in group),
-            shape=self._prefix.feature_shape,
-            together=max(len(group) for group in groups),
-            trace=self.trace,
-        )
-
-    def _forward(self, groups: Sequence[Sequence[Part]], storing: FeatureStoring) -> Generator[_Made, None, None]:
-        """Each group's images through the network."""
-        forward = Forward(
-            self._store,
-            self._recipe,
-            self._prefix,
-            [pixels_of(group) for group in groups],
-            options=self._options,
-            trace=self.trace,
-        )
-        self.executor = forward.choice
-        with closing(forward):
-            for group in groups:
-                rooms = [storing.room() for _ in group]
-                bad = forward.next_shard(group[0].task.shard.rows, rooms, self._progress.add)
-                for part, room, without in zip(group, rooms, bad, strict=True):
-                    yield _Made(part, room, self._missing(part.task, without), forward.provenance)
-                    self.extracted[part.key] = part.task.shard.rows
-                self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
-            self.restarts += forward.restarts
-
-    def _missing(self, task: FeatureTask, bad: Mapping[int, BadImage]) -> tuple[MissingRow, ...]:
-        self._details |= {(task.shard.images, row): image.detail for row, image in bad.items()}
-        return tuple(MissingRow(row, bad[row].reason) for row in sorted(bad))
+    def open(self, wanted: Sequence[ShardPixels], trace: Trace) -> Forwarding:
+        return Forward(self._store, self._recipe, self._prefix, wanted, options=self._options, trace=trace)

@@ -57,7 +57,7 @@ class Forward:
             child=options.child,
             memory_bytes=options.memory_bytes,
         )
-        versions = _versions()
+        versions = versions_of_libraries()
         executor = self._executor = self.choice.executor
         self._runner = BatchRunner(
             executor,
@@ -136,7 +136,7 @@ def _profile_key(recipe: Recipe, choice: ExecutorChoice, versions: dict[str, str
     )
 
 
-def _versions() -> dict[str, str]:
+def versions_of_libraries() -> dict[str, str]:
     """Versions of what had a hand in the values."""
     found = {}
     for name in ("hapistore", "torch", "openvino", "onnxruntime", "pillow"):

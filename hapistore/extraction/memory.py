@@ -16,6 +16,7 @@ from pathlib import Path
 from . import cgroups
 
 _STATUS = Path("/proc/self/status")
+_VMSTAT = Path("/proc/vmstat")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 # glibc's; None where the C library is another one.
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -63,6 +64,23 @@ def free_bytes() -> int:
     """What the machine and the control groups around this process have free."""
     known = [value for value in (_machine_free(), cgroups.free_bytes()) if value is not None]
     return min(known, default=_UNKNOWN_FREE)
+
+
+def occupied_bytes(pid: int) -> int:
+    """What another process occupies now; 0 where it has gone, or nobody tells."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):
+        return 0
+
+
+def kills() -> int | None:
+    """How many processes the kernel has killed for want of memory since it started, in any control group (Linux)."""
+    try:
+        lines = _VMSTAT.read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
 
 
 def _status_bytes(key: str) -> int | None:

@@ -11,7 +11,8 @@ A + PATIENCE others, as long as those that run come to an end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -139,6 +140,22 @@ class BatchPlanner:
         self._get(name)
         del self._held[name]
         return self._plan()
+
+    def granted(self, name: str) -> int:
+        """Memory of a job that runs, by the bound of its model; 0 while it waits."""
+        held = self._get(name)
+        return math.ceil(held.request(self._budget).bytes_at(held.batch)) if held.batch else 0
+
+    def measured(self, name: str, model: MemoryModel, curve: ThroughputCurve, *, max_batch: int) -> list[Decision]:
+        """A job that was submitted by an estimate is known now; it keeps its turn, and runs on if it fits."""
+        held = self._get(name)
+        held.job = replace(held.job, model=model, curve=curve, max_batch=max(held.job.min_batch, max_batch))
+        return self._plan()
+
+    def loaded(self, names: Set[str]) -> None:
+        """Whose prefix is in memory just now; it decides among equal turns, from the next event on."""
+        for name, held in self._held.items():
+            held.job = replace(held.job, loaded=name in names)
 
     def observe(self, name: str, batch: int, peak_bytes: int, seconds: float) -> list[Decision]:
         """An extraction batch ran; its peak is this job's alone: of a device's pool, or a process of its own."""

@@ -90,6 +90,15 @@ class MemoryModel:
         aged = tuple(replace(peaks, highest=peaks.lowest, before=peaks.highest) for peaks in seen)
         return replace(self, seen=aged, runs=0, raised=1 + (self.raised - 1) / 2)
 
+    def plus(self, fixed_bytes: int, bytes_per_image: int = 0) -> MemoryModel:
+        """The model of the same and so much besides, at every size that was seen."""
+        more = [(peaks, fixed_bytes + bytes_per_image * peaks.batch) for peaks in self.seen]
+        seen = [
+            replace(p, lowest=p.lowest + add, highest=p.highest + add, before=p.before and p.before + add)
+            for p, add in more
+        ]
+        return replace(self, seen=tuple(seen))
+
     def out_of_memory(self) -> MemoryModel:
         """The model after an allocation failed that it had allowed: everything counts for a quarter more."""
         return replace(self, raised=self.raised * _RAISE)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hapistore.errors import UsageError
-from hapistore.planning import BatchPlanner, Job, MemoryModel
+from hapistore.planning import BatchPlanner, Job, MemoryModel, ThroughputCurve
 from hapistore.planning.batch_plan import PATIENCE
 
 MB = 1 << 20
@@ -97,6 +97,19 @@ class AnyEvents(RuleBasedStateMachine):
         peak = int(share * self.submitted[name].model.upper_bytes(batch))
         self.follow(self.planner.observe(name, batch, peak, seconds))
 
+    @precondition(lambda self: self.running or self.waiting)
+    @rule(data=st.data(), fixed=st.integers(0, 2000), image=st.integers(0, 40), rate=st.floats(1, 100))
+    def measured(self, data, fixed, image, rate):
+        name = data.draw(st.sampled_from(sorted({*self.running, *self.waiting})))
+        most = self.submitted[name].max_batch
+        curve = ThroughputCurve().observe(1, 1 / rate)
+        self.follow(self.planner.measured(name, model(fixed, image), curve, max_batch=most))
+
+    @precondition(lambda self: self.running or self.waiting)
+    @rule(data=st.data())
+    def load_some(self, data):
+        self.planner.loaded(data.draw(st.sets(st.sampled_from(sorted({*self.running, *self.waiting})))))
+
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def run_out_of_memory(self, data):
@@ -128,6 +141,9 @@ class AnyEvents(RuleBasedStateMachine):
     def within_the_budget(self):
         if hasattr(self, "planner"):
             assert self.planner.granted_bytes <= self.budget
+            granted = {name: self.planner.granted(name) for name in {*self.running, *self.waiting}}
+            assert abs(sum(granted.values()) - self.planner.granted_bytes) <= len(granted)
+            assert all((granted[name] > 0) <= (name in self.running) for name in granted)
 
     @invariant()
     def something_runs_while_anything_waits(self):
@@ -250,6 +266,26 @@ def test_what_is_seen_corrects_the_plan():
     (start,) = planner.submit(job("a"))
     (smaller,) = planner.observe("a", start.batch, 1100 * MB, 1.0)
     assert smaller.kind == "resize" and smaller.batch < start.batch
+
+
+def test_an_estimate_gives_way_to_what_is_measured():
+    planner = BatchPlanner(940 * MB)
+    guess = MemoryModel.fit([(1, 900 * MB), (2, 900 * MB)])
+    (first,) = planner.submit(Job(name="a", tenant="a", model=guess, max_batch=1))
+    assert (first.kind, first.batch, planner.granted("a")) == ("start", 1, 900 * MB)
+    assert planner.submit(Job(name="b", tenant="b", model=guess, max_batch=1)) == []
+    curve = ThroughputCurve().observe(1, 1.0).observe(8, 1.0)
+    decisions = planner.measured("a", model(50, 6), curve, max_batch=64)
+    assert [(d.kind, d.name, d.batch) for d in decisions] == [("resize", "a", 8)]
+    assert kinds(planner.measured("b", model(50, 6), curve, max_batch=64)) == [("start", "b")]
+
+
+def test_among_equal_turns_what_is_loaded_goes_first():
+    planner = BatchPlanner(60 * MB)
+    for name in "abc":
+        planner.submit(job(name))
+    planner.loaded({"c"})
+    assert kinds(planner.finish("a")) == [("start", "c")]
 
 
 def test_misuse_is_refused():

@@ -102,6 +102,20 @@ class ChildExecutor:
             if not alone or number >= tries:
                 raise _failure(answer, len(pixels), number)
 
+    @property
+    def child_peak_bytes(self) -> int:
+        """Of the last run, in the child alone."""
+        return self._peak
+
+    @property
+    def child_idle_bytes(self) -> int:
+        """Between runs, in the child alone."""
+        return self._idle
+
+    def end_child(self) -> None:
+        """End the child, whose memory the next ``run`` starts anew: executors keep what their largest batch took."""
+        self._child.end()
+
     def peak_bytes(self) -> int:
         return self._peak + (memory.peak_bytes() if self._on_cpu else 0)
 
@@ -157,5 +171,6 @@ class ChildExecutor:
 def _failure(death: Death, rows: int, times: int) -> HapistoreError:
     """What the worker is told of a batch that ended its executor so often."""
     if death.signal == signal.SIGKILL and rows > 1:
-        return OutOfMemory(f"{rows} images: the executor's process was killed, as when memory runs out")
-    return ExecutorFailed(death.reason, f"{death}, {times} times in a row" if times > 1 else str(death))
+        return OutOfMemory(f"{rows} images: the executor's process was killed, as when memory runs out", killed=True)
+    detail = f"{death}, {times} times in a row" if times > 1 else str(death)
+    return ExecutorFailed(death.reason, detail, killed=death.signal == signal.SIGKILL)

@@ -156,6 +156,10 @@ class ChildHandle:
         """float32 [rows, *shape] that the child left, as a copy."""
         return self._features.view((rows, *self._feature_shape), np.float32).copy()
 
+    def end(self) -> None:
+        """End the child, at once; ``start`` starts another."""
+        self._reap(at_once=True)
+
     def close(self) -> None:
         """End the child; nothing of it stays."""
         self._reap()

@@ -1,0 +1,220 @@
+"""Making what is missing of some recipes: from a lossless codec where there is one, else by an engine."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from hapistore_format import DatasetVersion, MissingRow, Recipe
+
+from ..catalog.codec_choice import AUTO, CodecChoice, choose_codec, find_choice, replace_auto
+from ..catalog.features import FeatureTask, ShardFeatures, list_tasks, store_features
+from ..catalog.missing import LeftOut, find_missing, list_left_out
+from ..stores import ObjectStore
+from .bad_images import BadImage
+from .executors import ExecutorChoice
+from .grouping import Part, group_parts, pixels_of
+from .options import ExtractOptions, ExtractResult
+from .pixels import ShardPixels
+from .storing import FeatureStoring
+from .trace import Trace
+
+
+class Forwarding(Protocol):
+    """What runs a prefix over shards, in the order in which they were given; as `Forward`."""
+
+    choice: ExecutorChoice
+    provenance: dict[str, Any]
+
+    @property
+    def batch(self) -> int: ...
+    @property
+    def peak_bytes(self) -> int: ...
+    @property
+    def restarts(self) -> int: ...
+    def next_shard(
+        self, rows: int, out: Sequence[np.ndarray], on_rows: Callable[[int], None]
+    ) -> list[dict[int, BadImage]]: ...
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """Where forward passes come from: an executor of one's own, or a worker that others use too."""
+
+    def most_at_once(self, rows: int) -> int:
+        """How many recipes' features of a shard of so many rows may be in memory together."""
+
+    def arrange(self, groups: Sequence[Sequence[Part]]) -> Sequence[Sequence[Part]]:
+        """The order that suits it."""
+
+    def open(self, wanted: Sequence[ShardPixels], trace: Trace) -> Forwarding:
+        """Begin to run over these shards."""
+
+
+def extract_recipes(
+    store: ObjectStore,
+    version: DatasetVersion,
+    recipes: Sequence[Recipe],
+    engine: Engine,
+    *,
+    codecs: Sequence[str],
+    max_error: float,
+    options: ExtractOptions,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ExtractResult:
+    """Make what is missing of recipes that are registered: the part of ``extract`` after the network was loaded.
+
+    Args:
+        recipes: of the images as they are, and of their variants.
+    """
+    started = time.perf_counter()
+    recipe, *variants = recipes
+    run = _Run(store, recipe, engine, options, _Progress(version.rows * len(recipes), on_progress))
+    choice = run.choose(version, codecs, max_error) if AUTO in codecs and version.shards else None
+    codecs = replace_auto(codecs, choice)
+    parts = [
+        Part(one, task)
+        for one in recipes
+        for task in list_tasks(store, version, one, codecs, retry_bad=options.retry_bad)
+    ]
+    run.all(parts, choice.provenance if choice else {})
+    if options.trace:
+        run.trace.write(options.trace)
+    return ExtractResult(
+        version=version,
+        recipe=recipe,
+        codecs=tuple(codecs),
+        extracted=len(run.extracted),
+        transcoded=run.transcoded,
+        present=len(parts) - len(run.extracted) - run.transcoded,
+        images=sum(run.extracted.values()),
+        executor=run.executor.label if run.executor else "",
+        batch=run.batch,
+        peak_bytes=run.peak_bytes,
+        seconds=time.perf_counter() - started,
+        stage_seconds=run.trace.seconds(),
+        executor_choice=run.executor,
+        restarts=run.restarts,
+        choice=choice,
+        left_out=run.left_out(version, recipes, codecs),
+        variants=tuple(variants),
+    )
+
+
+class _Progress:
+    def __init__(self, total: int, report: Callable[[int, int], None] | None) -> None:
+        self._total, self._report, self._done = total, report, 0
+
+    def add(self, rows: int) -> None:
+        self._done += rows
+        if self._report:
+            self._report(self._done, self._total)
+
+
+class _Made(NamedTuple):
+    """Features of one image shard in one recipe, in a room that another's will be in later."""
+
+    part: Part
+    room: np.ndarray
+    missing: tuple[MissingRow, ...]
+    made_by: dict[str, Any]
+
+
+class _Run:
+    """The work of one call, and what is to be told of it.
+
+    Attributes:
+        extracted: rows of each image shard run through the network, by digests of recipe and shard.
+    """
+
+    def __init__(
+        self, store: ObjectStore, recipe: Recipe, engine: Engine, options: ExtractOptions, progress: _Progress
+    ) -> None:
+        self._store, self._recipe, self._engine, self._progress = store, recipe, engine, progress
+        self.trace = Trace(keep=options.trace is not None)
+        self.extracted: dict[tuple[str, str], int] = {}
+        self.transcoded = 0
+        self.executor: ExecutorChoice | None = None
+        self.batch, self.peak_bytes, self.restarts = 0, 0, 0
+        self._details: dict[tuple[str, int], str] = {}
+
+    def left_out(
+        self, version: DatasetVersion, recipes: Sequence[Recipe], codecs: Sequence[str]
+    ) -> tuple[LeftOut, ...]:
+        """Images without features in one of the recipes and codecs, with what was found wrong with them now."""
+        found: dict[tuple[str, int], LeftOut] = {}
+        for recipe, codec in itertools.product(recipes, codecs):
+            for image in list_left_out(self._store, version, find_missing(self._store, version, recipe, codec)):
+                found[image.images, image.row] = image
+        return tuple(replace(image, detail=self._details.get(at, "")) for at, image in found.items())
+
+    def choose(self, version: DatasetVersion, codecs: Sequence[str], max_error: float) -> CodecChoice:
+        """What ``auto`` stands for: what an earlier run chose, or what measuring the first image shard gives."""
+        first = version.shards[0]
+        found = find_choice(self._store, self._recipe, first, max_error)
+        if found:
+            return found
+        (task,) = list_tasks(self._store, replace(version, shards=(first,)), self._recipe, codecs)
+        if task.source:
+            return choose_codec(task.read_source(self._store).present, max_error)
+        group = [Part(self._recipe, task)]
+        with self._storing([group]) as storing:
+            ((_, room, missing, made_by),) = self._forward([group], storing)
+            choice = choose_codec(ShardFeatures(room[: first.rows], missing).present, max_error)
+            chosen = replace(task, missing=replace_auto(task.missing, choice))
+            storing.store(self._recipe, chosen, room, missing, {**made_by, **choice.provenance})
+            storing.finish()
+        return choice
+
+    def all(self, parts: Sequence[Part], provenance: dict[str, Any]) -> None:
+        """Make what is missing: from a lossless codec where there is one, else by the network."""
+        present = [part for part in parts if not part.task.missing and part.key not in self.extracted]
+        self._progress.add(sum(part.task.shard.rows for part in present))
+        for recipe, task in parts:
+            if task.missing and task.source:
+                made_by = {"transcoded_from": task.source, **provenance}
+                store_features(self._store, recipe, task, task.read_source(self._store), made_by)
+                self.transcoded += 1
+                self._progress.add(task.shard.rows)
+        to_run = [part for part in parts if part.task.missing and not part.task.source]
+        if not to_run:
+            return
+        together = self._engine.most_at_once(max(part.task.shard.rows for part in to_run))
+        groups = self._engine.arrange(group_parts(to_run, together))
+        with self._storing(groups) as storing, closing(self._forward(groups, storing)) as made:
+            for (recipe, task), room, missing, made_by in made:
+                storing.store(recipe, task, room, missing, {**made_by, **provenance})
+            storing.finish()
+
+    def _storing(self, groups: Sequence[Sequence[Part]]) -> FeatureStoring:
+        return FeatureStoring(
+            self._store,
+            most_rows=max(part.task.shard.rows for group in groups for part in group),
+            shape=self._recipe.shape,
+            together=max(len(group) for group in groups),
+            trace=self.trace,
+        )
+
+    def _forward(self, groups: Sequence[Sequence[Part]], storing: FeatureStoring) -> Generator[_Made, None, None]:
+        """Each group's images through the network."""
+        forward = self._engine.open([pixels_of(group) for group in groups], self.trace)
+        self.executor = forward.choice
+        with closing(forward):
+            for group in groups:
+                rooms = [storing.room() for _ in group]
+                bad = forward.next_shard(group[0].task.shard.rows, rooms, self._progress.add)
+                for part, room, without in zip(group, rooms, bad, strict=True):
+                    yield _Made(part, room, self._missing(part.task, without), forward.provenance)
+                    self.extracted[part.key] = part.task.shard.rows
+                self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
+            self.restarts += forward.restarts
+
+    def _missing(self, task: FeatureTask, bad: Mapping[int, BadImage]) -> tuple[MissingRow, ...]:
+        self._details |= {(task.shard.images, row): image.detail for row, image in bad.items()}
+        return tuple(MissingRow(row, bad[row].reason) for row in sorted(bad))

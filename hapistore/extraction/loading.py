@@ -1,0 +1,207 @@
+"""Getting a job's prefix into a process of its own, and finding out what it takes there."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..catalog import register_recipe
+from ..catalog.recipes import is_registered
+from ..errors import OutOfMemory
+from ..models import Prefix
+from ..planning import MemoryModel, ThroughputCurve
+from ..stores import ObjectStore
+from . import memory
+from .executors import ChildExecutor, ExecutorChoice, choose_executor
+from .forwarding import versions_of_libraries
+from .jobs import CheckedJob
+from .profiles import ExtractionProfile, ProfileKey, load_profile, save_profile
+from .recipes import recipe_of
+
+# Each size twice, since the first run pays for allocations; on while a step brings this much, and this long.
+_PROBES = (1, 2, 8, 16, 32, 64, 128, 256)
+_WORTHWHILE, _PATIENCE, _PROBE_S = 1.03, 2, 10.0
+# Of a process with torch and an executor, and of an image in it, where nothing was measured.
+_PROCESS_BYTES, _IMAGE_BYTES, _GUESSED_IMAGES = 450 << 20, 40 << 20, 8
+_GUESSED_RATE = 30.0  # images per second
+# Exported, converted and compiled, weights are there so many times.
+_TIMES_WEIGHTS = 4
+
+
+@dataclass
+class Loaded:
+    """A prefix in its process.
+
+    Attributes:
+        largest: the largest batch since its process started: executors keep what that took.
+    """
+
+    choice: ExecutorChoice
+    executor: ChildExecutor
+    largest: int = 0
+
+    def close(self) -> None:
+        """End the process."""
+        self.executor.close()
+
+    def shrink(self) -> None:
+        """End the process; the next batch starts another, which has not grown yet."""
+        self.executor.end_child()
+        self.largest = 0
+
+
+class Loader:
+    """Loads one prefix at a time: exporting and compiling take every core and much memory.
+
+    Args:
+        memory_bytes: what this process and any one child may occupy.
+
+    Attributes:
+        turn: held by who loads.
+    """
+
+    def __init__(self, store: ObjectStore, memory_bytes: int) -> None:
+        self._store, self._memory_bytes = store, memory_bytes
+        self.turn = threading.Lock()
+        self._choices: dict[Hashable, ExecutorChoice] = {}
+        self._profiles: dict[Hashable, ExtractionProfile] = {}
+
+    @staticmethod
+    def key(checked: CheckedJob) -> Hashable:
+        """Jobs of one key can use each other's prefix."""
+        return checked.recipe.digest, checked.job.executor, checked.job.device
+
+    def profile(self, checked: CheckedJob) -> ExtractionProfile | None:
+        """Memory of the whole child, and throughput, as measured here or by an earlier worker."""
+        key = self.key(checked)
+        if key not in self._profiles:
+            known = load_profile(_profile_key(checked))
+            if known is None:
+                return None
+            self._profiles[key] = known
+        return self._profiles[key]
+
+    def guess_bytes(self, checked: CheckedJob) -> int:
+        """What loading and measuring may take, where nothing is known; rather too much."""
+        child = _PROCESS_BYTES + _TIMES_WEIGHTS * checked.weights_bytes + _GUESSED_IMAGES * _IMAGE_BYTES
+        alone = checked.job.executor == "torch" and checked.recipe.precision == "f32"
+        # The reference that others are checked against has a process as well.
+        return child if alone else 2 * child
+
+    def guess_seconds(self, checked: CheckedJob) -> float:
+        """What a job will take alone, for fair shares."""
+        profile = self.profile(checked)
+        rate = profile.curve.rate(checked.job.max_batch) if profile else 0.0
+        return max(1, checked.version.rows) / (rate or _GUESSED_RATE)
+
+    def load(self, checked: CheckedJob, sample: list[np.ndarray], take: Callable[[], Loaded | None]) -> Loaded:
+        """Into a child; its recipe and weights are in the store then.
+
+        Args:
+            take: gives one that is loaded, if there is one.
+            sample: uint8 [height, width, 3], some real images.
+        """
+        with self.turn:
+            kept = take()  # another job's, which ended meanwhile
+            if kept is not None:
+                return kept
+            prefix = checked.load()
+            register_recipe(self._store, *recipe_of(prefix, precision=checked.recipe.precision))
+            known = self._choices.get(self.key(checked))
+            choice = self._choose(checked, prefix, sample) if known is None else self._open_again(prefix, known)
+            self._choices[self.key(checked)] = choice
+            del prefix
+            memory.reset_peak()  # gives back what exporting took
+            assert isinstance(choice.executor, ChildExecutor)
+            return Loaded(choice, choice.executor)
+
+    def _choose(self, checked: CheckedJob, prefix: Prefix, sample: list[np.ndarray]) -> ExecutorChoice:
+        return choose_executor(
+            prefix,
+            checked.job.executor,
+            sample=np.stack(sample or [np.zeros(prefix.pixel_shape, np.uint8)]),
+            device=checked.job.device,
+            precision=checked.recipe.precision,
+            images=checked.version.rows,
+            child=True,
+            memory_bytes=self._memory_bytes,
+        )
+
+    def _open_again(self, prefix: Prefix, known: ExecutorChoice) -> ExecutorChoice:
+        """What was chosen, and checked with these very weights, for another job."""
+        made = known.executor
+        label = f"{made.name} {made.variant}".strip()
+        device = "cpu" if made.device == "cpu" else "cuda"
+        executor = ChildExecutor(prefix, label, made.precision, device=device, memory_bytes=self._memory_bytes)
+        return replace(known, executor=executor)
+
+    def keep_registered(self, checked: CheckedJob) -> None:
+        """Register a recipe where it is not: nothing had to be loaded, or ``gc`` came between."""
+        if not is_registered(self._store, checked.recipe):
+            with self.turn:
+                prefix = checked.load()
+                register_recipe(self._store, *recipe_of(prefix, precision=checked.recipe.precision))
+
+    def measure(self, checked: CheckedJob, loaded: Loaded, image: np.ndarray, room_bytes: int) -> ExtractionProfile:
+        """Run extraction batches of one image, repeated, while larger ones bring something and stay in a child's room.
+
+        Raises:
+            OutOfMemory: not even one image passed.
+        """
+        executor = loaded.executor
+        idle = executor.child_idle_bytes
+        model, curve, best, in_vain = MemoryModel(seen=()), ThroughputCurve(), 0.0, 0
+        started = time.perf_counter()
+        for batch in _PROBES:
+            too_much = model.seen and idle + model.upper_bytes(batch) > room_bytes
+            if batch > checked.job.max_batch or too_much or time.perf_counter() - started > _PROBE_S:
+                break
+            try:
+                for _ in range(2):
+                    began = time.perf_counter()
+                    executor.run(np.repeat(image[None], batch, axis=0))
+                    curve = curve.observe(batch, time.perf_counter() - began)
+                    model = model.observe(batch, executor.child_peak_bytes - idle)
+            except OutOfMemory:
+                if not model.seen:
+                    raise
+                break
+            loaded.largest = batch
+            in_vain = 0 if curve.rate(batch) > _WORTHWHILE * best else in_vain + 1
+            if in_vain >= _PATIENCE:
+                break
+            best = curve.rate(batch)
+        return self.keep(checked, ExtractionProfile(model=model.plus(idle), curve=curve))
+
+    def keep(self, checked: CheckedJob, profile: ExtractionProfile) -> ExtractionProfile:
+        """For other jobs of the same key, and other workers."""
+        self._profiles[self.key(checked)] = profile
+        save_profile(_profile_key(checked), profile)
+        return profile
+
+
+def host_model(checked: CheckedJob, window_bytes: int) -> tuple[int, int]:
+    """What a job takes of this process: bytes at any batch, and bytes an image of its batch.
+
+    Two shards being read, two of features being filled and encoded, and what it decodes ahead; an image of the batch is
+    there as it came, in the batch, and in memory shared with the child.
+    """
+    pixels = math.prod(checked.preprocess.pixel_shape)
+    features = 4 * math.prod(checked.recipe.shape)
+    ahead = min(window_bytes, checked.most_rows * pixels)
+    return 2 * checked.most_bytes + 3 * checked.most_rows * features + ahead, 3 * pixels + 2 * features
+
+
+def _profile_key(checked: CheckedJob) -> ProfileKey:
+    return ProfileKey(
+        program=checked.recipe.digest,
+        precision=checked.recipe.precision,
+        executor=f"{checked.job.executor}, a whole child",
+        device=checked.job.device or "",
+        versions=versions_of_libraries(),
+    )
