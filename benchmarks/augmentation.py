@@ -33,7 +33,7 @@ from .environment import spread, write_result
 COUNTS = (1, 2, 4, 8)
 AUGMENTS = {
     "strong": hs.AugmentOptions(variants=8),
-    "mild": hs.AugmentOptions(variants=4, crop_percent=(75, 100), colour_percent=(10, 10, 10)),
+    "mild": hs.AugmentOptions(variants=2, crop_percent=(75, 100), colour_percent=(10, 10, 10)),
 }
 CODEC = "u8c+zstd"
 SHARD_BYTES = 8 << 20  # small, so that with --keep little is lost by a stop
@@ -193,7 +193,7 @@ def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--timed", type=int, default=256)
+    parser.add_argument("--timed", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="a folder to keep the store in: run again, it goes on there")
     given = parser.parse_args()
