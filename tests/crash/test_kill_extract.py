@@ -1,4 +1,4 @@
-"""kill -9 at ten moments of an extraction, and three of one of variants, then a re-run: every feature shard is right."""
+"""kill -9 at ten moments of an extraction, three of one of variants, then a re-run: all feature shards are right."""
 
 from __future__ import annotations
 
