@@ -172,12 +172,16 @@ def ingest_table() -> str:
     result = read_result("ingest")
     systems = result["systems"]
     copied = systems[result["copy"]]["seconds"]["median"]
-    lines = ["| | seconds | of the rate of cp | peak memory, MiB | stored, GB |", "|---|---|---|---|---|"]
+    lines = [
+        "| | seconds | of the rate of cp | seconds until ready | peak memory, MiB | stored, GB |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, figures in sorted(systems.items(), key=lambda item: item[1]["seconds"]["median"]):
         peak = f"{figures['peak_bytes'] / 2**20:.0f}" if figures["peak_bytes"] else ""
+        ready = f"{figures['ready_seconds']['median']:.2f}" if figures["peak_bytes"] else ""
         lines.append(
-            f"| {name} | {_range(figures['seconds'], 2)} | {copied / figures['seconds']['median']:.2f} | {peak} "
-            f"| {figures['stored_bytes'] / 1e9:.2f} |"
+            f"| {name} | {_range(figures['seconds'], 2)} | {copied / figures['seconds']['median']:.2f} | {ready} "
+            f"| {peak} | {figures['stored_bytes'] / 1e9:.2f} |"
         )
     where = result["environment"]
     versions = ", ".join(

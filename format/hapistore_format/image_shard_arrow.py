@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,58 +17,80 @@ from .sealed_json import check_format, parse_object, take, take_digest
 
 _META_KEY = b"hapistore.images"
 # About what one Arrow Flight message or one range request carries well.
-_BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 4 << 20
 # More than a row takes beside its image, a block's message and index entry, and all the rest.
-_ROW_BYTES, _BLOCK_OVERHEAD_BYTES, _FILE_OVERHEAD_BYTES = 128, 4096, 64 << 10
+ROW_BYTES = 128
+_BLOCK_OVERHEAD_BYTES, _FILE_OVERHEAD_BYTES = 4096, 64 << 10
 
-TakeRoom = Callable[[int], np.ndarray]
-
-
-def fresh_room(size: int) -> np.ndarray:
-    """Memory that nobody has used."""
-    return np.empty(size, np.uint8)
+# Stands in the schema for what is known only when all rows are.
+_BLANK_META = "?" * 128
 
 
-def write_image_shard(records: Sequence[ImageRecord], *, take_room: TakeRoom = fresh_room) -> tuple[str, memoryview]:
-    """Serialise records in order.
+class ImageShardWriter:
+    """Builds an image shard in memory, block by block; of a block that is written no record is needed any more.
 
     Args:
-        take_room: given a number of bytes, returns at least so much memory, uint8. The file's bytes stay in it.
+        room: uint8, ``room_bytes`` of it: memory for the file, which stays in it.
+    """
+
+    def __init__(self, room: np.ndarray) -> None:
+        self._schema = SCHEMA.with_metadata({_META_KEY: _BLANK_META})
+        self._file = SealedWriter(self._schema, room=room)
+        self._stand_in = np.empty(0, np.uint8)
+        self._digests: list[bytes] = []
+
+    def write(self, block: Sequence[ImageRecord]) -> None:
+        """Add some rows, such as ``cut_blocks`` yields."""
+        images, values = self._image_column([len(record.image) for record in block])
+        columns = [pa.array([getattr(r, f.name) for r in block], type=f.type) for f in COLUMNS]
+        batch = pa.record_batch([images, *columns], schema=self._schema)
+        self._file.write(batch, stand_in=values, values=[record.image for record in block])
+        self._digests += [record.digest for record in block]
+
+    def _image_column(self, sizes: Sequence[int]) -> tuple[pa.Array, pa.Buffer]:
+        """A binary column of values of these sizes; and the buffer where it believes they lie, which nobody touches."""
+        offsets = np.zeros(len(sizes) + 1, np.int32)
+        np.cumsum(sizes, out=offsets[1:])
+        if offsets[-1] > len(self._stand_in):
+            self._stand_in = np.empty(max(offsets[-1], BLOCK_BYTES), np.uint8)
+        values = pa.py_buffer(self._stand_in[: offsets[-1]])
+        return pa.Array.from_buffers(pa.binary(), len(sizes), [None, pa.py_buffer(offsets), values]), values
+
+    def finish(self) -> tuple[str, memoryview]:
+        """The shard digest and the file's bytes."""
+        digest = shard_digest(self._digests)
+        meta = {"digest": digest, "format": 1, "rows": len(self._digests)}
+        text = json.dumps(meta, separators=(",", ":")).ljust(len(_BLANK_META))
+        return digest, self._file.finish(late={_BLANK_META.encode(): text.encode()})
+
+
+def write_image_shard(records: Sequence[ImageRecord]) -> tuple[str, memoryview]:
+    """Serialise records in order.
 
     Returns:
         The shard digest and the file's bytes.
     """
     if not records:
         raise ValueError("an image shard has at least one row")
-    digest = shard_digest(record.digest for record in records)
-    meta = json.dumps({"digest": digest, "format": 1, "rows": len(records)}, separators=(",", ":"))
-    schema = SCHEMA.with_metadata({_META_KEY: meta})
-    blocks = list(_cut_blocks(records))
-    images = sum(len(record.image) for record in records)
-    most = images + len(records) * _ROW_BYTES + len(blocks) * _BLOCK_OVERHEAD_BYTES + _FILE_OVERHEAD_BYTES
-    writer = SealedWriter(schema, room=take_room(most))
-    scratch = np.empty(max(sum(len(record.image) for record in block) for block in blocks), np.uint8)
-    for block in blocks:
-        columns = [pa.array([getattr(r, f.name) for r in block], type=f.type) for f in COLUMNS]
-        writer.write(pa.record_batch([_binary_column(block, scratch), *columns], schema=schema))
-    return digest, writer.finish()
+    size = sum(len(record.image) + ROW_BYTES for record in records)
+    writer = ImageShardWriter(np.empty(room_bytes(size), np.uint8))
+    for block in cut_blocks(records):
+        writer.write(block)
+    return writer.finish()
 
 
-def _binary_column(block: Sequence[ImageRecord], scratch: np.ndarray) -> pa.Array:
-    """The images of a block in ``scratch``, copied without holding the interpreter, as Arrow's own builder does."""
-    offsets = np.zeros(len(block) + 1, np.int32)
-    np.cumsum([len(record.image) for record in block], out=offsets[1:])
-    for record, start, end in zip(block, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        scratch[start:end] = np.frombuffer(record.image, np.uint8)
-    data = pa.py_buffer(scratch[: offsets[-1]])
-    return pa.Array.from_buffers(pa.binary(), len(block), [None, pa.py_buffer(offsets), data])
+def room_bytes(size: int) -> int:
+    """Memory that a shard's file needs at most, where its images and ``ROW_BYTES`` for each make ``size`` bytes."""
+    blocks = 2 * size // BLOCK_BYTES + 1  # of any two neighbours, the images exceed a block
+    return size + blocks * _BLOCK_OVERHEAD_BYTES + _FILE_OVERHEAD_BYTES
 
 
-def _cut_blocks(records: Sequence[ImageRecord]) -> Iterator[list[ImageRecord]]:
+def cut_blocks(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]]:
+    """Blocks of records; each ends before its images exceed ``BLOCK_BYTES``, and has one at least."""
     block: list[ImageRecord] = []
     size = 0
     for record in records:
-        if block and size + len(record.image) > _BLOCK_BYTES:
+        if block and size + len(record.image) > BLOCK_BYTES:
             yield block
             block, size = [], 0
         block.append(record)

@@ -17,8 +17,10 @@ from __future__ import annotations
 import io
 import json
 import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ import xxhash
 
 from .arrow_messages import read_messages, read_schema
 from .errors import DamagedError, FormatError
+from .room_sink import RoomSink
 from .seal import BLANK, check_seal, compute_seal
 
 _MARKER = b"hapistore-seal/1:"
@@ -52,28 +55,44 @@ class SealedWriter:
         if _find_dictionary(schema):
             raise ValueError(f"column {_find_dictionary(schema)} is a dictionary; store its values")
         self._schema = schema
-        self._room = io.BytesIO() if room is None else room
-        if isinstance(self._room, io.BytesIO):
-            self._sink = pa.PythonFile(self._room, mode="w")
-        else:
-            self._sink = pa.FixedSizeBufferWriter(pa.py_buffer(self._room))
+        self._file = io.BytesIO() if room is None else RoomSink(room)
+        self._room = room
+        self._sink = pa.PythonFile(self._file, mode="w")
         self._writer = pa.ipc.new_file(self._sink, schema)
+        self._schema_end = len(_MAGIC) + schema.serialize().size
         self._ends: list[int] = []
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Add one block."""
+    def write(
+        self, batch: pa.RecordBatch, *, stand_in: pa.Buffer | None = None, values: Iterable[bytes | memoryview] = ()
+    ) -> None:
+        """Add one block.
+
+        Args:
+            stand_in: a buffer of the batch in whose place these values are written, where there is a room.
+        """
+        if stand_in is not None:
+            if not isinstance(self._file, RoomSink):
+                raise ValueError("values are gathered into a room only")
+            self._file.replace(stand_in, values)
         self._writer.write_batch(batch)
+        if isinstance(self._file, RoomSink) and self._file.waits:
+            raise AssertionError("Arrow wrote a copy of a buffer that stands for values")
         self._ends.append(self._sink.tell())
 
-    def finish(self, extra: dict[str, str] | None = None) -> memoryview:
+    def finish(
+        self, extra: dict[str, str] | None = None, *, late: Mapping[bytes, bytes] = MappingProxyType({})
+    ) -> memoryview:
         """Write the index and the footer; returns the file's bytes.
 
         Args:
             extra: further key/value pairs for the index batch.
+            late: what stands in the schema, where it is written at the beginning and in the footer, for what was not
+                known at the beginning; and what is to stand there, of the same length.
         """
         if not self._ends:
             raise ValueError("a sealed Arrow file has at least one block")
         whole = self._written()
+        _replace(whole[: self._schema_end], late)
         spans = _checksums(whole, self._ends)
         del whole  # an exported buffer would forbid the sink to grow
         index = json.dumps({"blocks": spans, "sha256": BLANK.decode()}, separators=(",", ":"))
@@ -83,6 +102,7 @@ class SealedWriter:
         self._writer.close()
         data = self._written()
         tail = data[self._ends[-1] :]
+        _replace(tail, late)
         if bytes(tail).count(_MARKER) != 1:
             raise ValueError(f"no name or note in the file may contain {_MARKER.decode()!r}")
         at = _find_seal(bytes(tail))
@@ -90,9 +110,18 @@ class SealedWriter:
         return data
 
     def _written(self) -> memoryview:
-        if isinstance(self._room, io.BytesIO):
-            return self._room.getbuffer()
-        return memoryview(self._room)[: self._sink.tell()]  # type: ignore[arg-type]
+        if isinstance(self._file, io.BytesIO):
+            return self._file.getbuffer()
+        return memoryview(self._room)[: self._file.tell()]  # type: ignore[arg-type]
+
+
+def _replace(data: memoryview, texts: Mapping[bytes, bytes]) -> None:
+    """Replace each text, which is there once, by another of its length."""
+    for old, new in texts.items():
+        if len(old) != len(new) or bytes(data).count(old) != 1:
+            raise ValueError(f"{old!r:.80} is not in the schema once, or {new!r:.80} has another length")
+        at = bytes(data).index(old)
+        data[at : at + len(new)] = new
 
 
 def _checksums(whole: memoryview, ends: list[int]) -> list[list[Any]]:

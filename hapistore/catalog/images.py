@@ -14,13 +14,12 @@ from hapistore_format import (
     ImageShardReader,
     LmdbImageShard,
     ShardRef,
-    write_image_shard,
-    write_lmdb_image_shard,
 )
-from hapistore_format.image_shard_arrow import TakeRoom, fresh_room
+from hapistore_format.image_shard_arrow import ROW_BYTES, cut_blocks
 
 from ..errors import NotFound
 from ..stores import ObjectStore, ensure, renew
+from .image_writers import ShardFile, new_shard_writer
 from .names import images_name, seal_name
 from .reading import read_object
 
@@ -76,33 +75,12 @@ def check_image_bytes(store: ObjectStore, digest: str, layout: str, data: memory
         raise DamagedError("bad-name", f"it holds image shard {reader.digest[:12]}", where=name)
 
 
-class ShardFile(NamedTuple):
-    """An image shard, serialised and not yet stored. The LMDB layout has a seal beside it."""
-
-    digest: str
-    layout: str
-    data: memoryview
-    seal: bytes | None
-
-
-def serialise_image_shard(
-    records: Sequence[ImageRecord], layout: str, *, take_room: TakeRoom = fresh_room
-) -> ShardFile:
-    """Records as an image shard.
-
-    Args:
-        take_room: where memory for the file comes from; see ``write_image_shard``.
-    """
-    if layout == "lmdb":
-        digest, data, seal = write_lmdb_image_shard(records)
-        return ShardFile(digest, layout, data, seal)
-    digest, data = write_image_shard(records, take_room=take_room)
-    return ShardFile(digest, layout, data, None)
-
-
 def store_image_shard(store: ObjectStore, records: Sequence[ImageRecord], layout: str) -> StoredShard:
     """Write records as an image shard, unless it is there."""
-    return store_shard_file(store, serialise_image_shard(records, layout))
+    writer = new_shard_writer(layout, sum(len(record.image) + ROW_BYTES for record in records))
+    for block in cut_blocks(records):
+        writer.write(block)
+    return store_shard_file(store, writer.finish())
 
 
 def store_shard_file(store: ObjectStore, file: ShardFile) -> StoredShard:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hapistore_format import DatasetVersion, MissingRow, Recipe, ShardRef, get_codec
 
+from ..appearing import check_free
 from ..catalog import register_recipe, require_store, resolve_version
 from ..catalog.codec_choice import AUTO, CodecChoice, check_max_error, choose_codec, find_choice, replace_auto
 from ..catalog.features import FeatureTask, ShardFeatures, list_tasks, store_features
@@ -55,7 +56,7 @@ def extract(
         on_progress: called with (images done, images in all).
 
     Raises:
-        UsageError: there is no such store, dataset, codec or executor; nothing was written.
+        UsageError: there is no such store, dataset, codec or executor, or no place for the trace; nothing was written.
         HapistoreError: a shard cannot be read, not even one image fits the memory budget, or every image fails.
     """
     started = time.perf_counter()
@@ -65,6 +66,8 @@ def extract(
             get_codec(codec)
     bound = check_max_error(codecs, max_error)
     require_store(store)
+    if options.trace:
+        check_free(options.trace, replace=True)
     version = resolve_version(store, dataset)
     recipe, weights = recipe_of(prefix, precision=options.precision)
     register_recipe(store, recipe, weights)

@@ -31,10 +31,12 @@ def decode_shards(
 ) -> Iterator[np.ndarray | BadImage]:
     """Pixels of every row of every shard, in order: uint8 [height, width, 3] each, or why there are none."""
 
+    def fetch(shard: ShardRef) -> ImageShard:
+        with trace.span("fetch", shard=shard.images[:12]):
+            return open_image_shard(store, shard)
+
     def rows() -> Iterator[_Row]:
-        for shard in shards:
-            with trace.span("fetch", shard=shard.images[:12]):
-                reader = open_image_shard(store, shard)
+        for reader in map_ahead(fetch, shards, threads=1, ahead=1, name="hapistore-fetch"):
             yield from (_Row(reader, row) for row in range(len(reader)))
 
     def decode(item: _Row) -> np.ndarray | BadImage:

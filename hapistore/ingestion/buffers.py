@@ -5,19 +5,25 @@ from __future__ import annotations
 import mmap
 import sys
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
-BUFFER_BYTES = 4 << 20  # from here on numpy asks the system for huge pages
+BUFFER_BYTES = 4 << 20
 _ALIGNED_BYTES = 64
 _IDLE_REFERENCES = 3  # to an array: the pool's list, the loop's variable, and the count's own argument
 _IDLE_OWNER_REFERENCES = 2  # to the memory behind it: the array, and the count's own argument
 
 
 class Pool:
-    """Arrays of bytes. One is handed out again when nothing refers to it, or to a view of it, any more."""
+    """Arrays of bytes. One is handed out again when nothing refers to it, or to a view of it, any more.
 
-    def __init__(self) -> None:
+    Args:
+        fresh: makes one of so many bytes.
+    """
+
+    def __init__(self, fresh: Callable[[int], np.ndarray]) -> None:
+        self._fresh = fresh
         self._all: list[np.ndarray] = []
         self._lock = threading.Lock()
 
@@ -31,12 +37,17 @@ class Pool:
                 if sys.getrefcount(array) == _IDLE_REFERENCES and sys.getrefcount(array.base) == _IDLE_OWNER_REFERENCES:
                     return array
             # Rounded up, so that the next that is a little larger fits as well.
-            self._all.append(_aligned(-(-size // BUFFER_BYTES) * BUFFER_BYTES))
+            self._all.append(self._fresh(-(-size // BUFFER_BYTES) * BUFFER_BYTES))
             return self._all[-1]
 
 
-def _aligned(size: int) -> np.ndarray:
-    """Memory that begins at a page, as writing around the page cache asks for."""
+def small_pages(size: int) -> np.ndarray:
+    """Memory whose first touch costs little: of virtual machines, a huge page's can cost six times as much a byte."""
+    return np.frombuffer(mmap.mmap(-1, size), np.uint8)
+
+
+def huge_pages(size: int) -> np.ndarray:
+    """Memory that begins at a page, and is of huge pages where numpy gets them: a disk takes it in fewer pieces."""
     memory = np.empty(size + mmap.PAGESIZE, np.uint8)
     start = -memory.ctypes.data % mmap.PAGESIZE
     return memory[start : start + size]
@@ -49,7 +60,7 @@ class Buffers:
     """
 
     def __init__(self) -> None:
-        self._pool = Pool()
+        self._pool = Pool(small_pages)
         self._thread = threading.local()
 
     def room(self) -> np.ndarray:

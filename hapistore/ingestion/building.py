@@ -105,6 +105,9 @@ class Pass:
         for offer, key, record in self._offers.add(annotations, images):
             self.images += 1
             self.bytes += len(record.image)
+            if self._known.is_new(key):
+                self._offers.place_new(offer, *stream.add(record))
+                continue
             for decision in self._known.offer(offer, key, record):
                 self._place(decision, stream)
 

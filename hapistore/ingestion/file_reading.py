@@ -17,6 +17,7 @@ from hapistore_format.image_shard import MAX_IMAGE_BYTES
 from ..errors import HapistoreError, ImageError
 from .buffers import BUFFER_BYTES, Buffers
 from .file_kernel import OPEN_FLAGS, read_files
+from .hash_kernel import hash_images
 from .jpeg_kernel import UNUSUAL
 
 # What tells of a disk or network that failed, and not of one image.
@@ -25,9 +26,10 @@ _SMALL_BYTES = BUFFER_BYTES // 4
 
 
 class FileBytes(NamedTuple):
-    """What was read of one file; and width and height, where it was seen to be a plain JPEG."""
+    """What was read of one file; its record digest, where that is known; and width and height of a plain JPEG."""
 
     data: bytes | memoryview
+    digest: bytes | None = None
     plain_size: tuple[int, int] | None = None
 
 
@@ -73,16 +75,17 @@ class FileReading:
         if not done:
             room = self._buffers.fresh_room()
             done = read_files(paths, starts, room, _SMALL_BYTES, places, sizes, pixels)
+        digests = hash_images(room, places[:done], sizes[:done])
         view = memoryview(room).toreadonly()  # type: ignore[arg-type]
         files: list[FileBytes | None] = []
         end = 0
-        for place, size, size_px in found[:, :done].T.tolist():
+        for digest, (place, size, size_px) in zip(digests, found[:, :done].T.tolist(), strict=True):
             if size < 0:
                 files.append(None)
             else:
                 end = place + size
                 plain_size = None if size_px == UNUSUAL else (size_px >> 16, size_px & 0xFFFF)
-                files.append(FileBytes(view[place:end], plain_size))
+                files.append(FileBytes(view[place:end], digest, plain_size))
         self._buffers.use(end)
         return files
 

@@ -68,6 +68,10 @@ class KnownImages:
         self._held_bytes = 0
         self.restored = 0
 
+    def is_new(self, key: str) -> bool:
+        """Whether the parent never had a record of this key: its image is nowhere yet."""
+        return key not in self._live and key not in self._dropped
+
     def offer(self, offer: int, key: str, record: ImageRecord) -> Iterator[Decision]:
         """Take note of a record; whatever is decided now, of this one and of others."""
         place = self._live.get(key)

@@ -16,8 +16,8 @@ class IngestOptions:
     """How to ingest.
 
     Attributes:
-        shard_bytes: a shard is closed before its images exceed this; 64 MiB is large enough for a link and
-            small enough to repeat.
+        shard_bytes: a shard is closed before its images, and 128 bytes a row, exceed this; 64 MiB is large enough
+            for a link and small enough to repeat.
         layout: of new image shards: ``arrow`` streams and is read by any Arrow tool, ``lmdb`` is memory-mapped by
             its key; `hapistore convert` changes it later.
         check: ``header`` takes JPEGs and PNGs of usual form that end as they should by what they say of themselves,

@@ -56,7 +56,7 @@ class ImageReading:
             HapistoreError: the source is gone, or the disk or network that it is on has failed.
         """
         results = map_ahead(
-            self._read_group, self._cut(chunks), threads=self._threads, ahead=2 * self._threads, name="hapistore-ingest"
+            self._read_group, self._cut(chunks), threads=self._threads, ahead=4 * self._threads, name="hapistore-ingest"
         )
         try:
             for number, group in enumerate(results):
@@ -88,7 +88,7 @@ class ImageReading:
     def _look_at(self, file: FileBytes | ImageError) -> ImageRecord | ImageError:
         if isinstance(file, ImageError):
             return file
-        data, plain_size = file
+        data, digest, plain_size = file
         try:
             header = self._check(data, plain_size)
         except ImageError as error:
@@ -99,7 +99,7 @@ class ImageReading:
             height=header.height,
             orientation=header.orientation,
             format=header.format,
-            digest=record_digest(data),
+            digest=digest or record_digest(data),
         )
 
     def _fetch(self, images: Sequence[ImageRef], group: int) -> Iterator[FileBytes | ImageError]:

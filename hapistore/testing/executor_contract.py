@@ -163,6 +163,7 @@ class ExecutorContract:
         assert idle > 0
         executor.run(pixels)
         assert executor.peak_bytes() >= executor.idle_bytes() > 0
+        assert executor.free_bytes() > 0
 
     def test_running_out_of_memory_is_an_error_that_leaves_it_whole(self) -> None:
         if not self.limited_script:

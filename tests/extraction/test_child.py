@@ -19,6 +19,7 @@ from torch import nn
 
 import hapistore as hs
 from hapistore.errors import ExecutorFailed, HapistoreError, UsageError
+from hapistore.extraction import choose_executor
 from hapistore.extraction.batching import BatchRunner
 from hapistore.extraction.executors import ChildExecutor, EagerExecutor
 from hapistore.extraction.executors.candidates import BY_LABEL
@@ -169,7 +170,18 @@ def test_what_it_is_made_from_cannot_be_changed(prefix):
             os.pwrite(program.descriptors[0], b"other", 0)
         with pytest.raises(PermissionError):
             os.ftruncate(program.descriptors[0], 10)
-        assert len(program.open().read()) > 10_000_000
+        with program.open() as file:
+            assert len(file.read()) > 10_000_000
+
+
+@pytest.mark.usefixtures("children_know_operators")
+def test_images_that_the_reference_crashes_at_are_not_compared_on():
+    sample = np.stack([picture(number, magic) for number, magic in enumerate((None, CRASHES, RAISES, None))])
+    choice = choose_executor(prefix_of(Fragile()), "torch", precision="bf16", sample=sample, child=True)
+    with closing(choice.executor):
+        assert isinstance(choice.executor, ChildExecutor)
+        assert choice.agreement.within("bf16")
+    assert descriptors() == []
 
 
 def test_a_network_that_cannot_be_exported_is_refused(store):

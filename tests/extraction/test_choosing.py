@@ -6,17 +6,20 @@ import json
 import logging
 import os
 import stat
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hapistore.errors import UsageError
 from hapistore.extraction import choose_executor
-from hapistore.extraction.executors import EagerExecutor, candidates, choosing, openvino
-from hapistore.extraction.executors.agreement import Agreement
+from hapistore.extraction.executors import ChildExecutor, EagerExecutor, candidates, choosing, openvino
+from hapistore.extraction.executors.agreement import Agreement, compare
 from hapistore.extraction.executors.candidates import CANDIDATES, Candidate
 from hapistore.extraction.executors.choice_cache import ChoiceCache, KnownChoice
+from hapistore.extraction.executors.exporting import save_exported
 from hapistore.extraction.executors.measuring import is_worth_preparing, measuring_batch
 
 MANY = 1000  # enough to measure, too few for Inductor to pay
@@ -40,6 +43,10 @@ def sample(resnet, photographs):
 def two_ways(monkeypatch):
     """Eager PyTorch and OpenVINO only: making the others takes long, and what is chosen among is not the point."""
     monkeypatch.setattr(choosing, "CANDIDATES", tuple(c for c in CANDIDATES if c.name in ("torch", "openvino")))
+
+
+def children_of_this_process() -> set[int]:
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 def choose(prefix, sample, name="auto", **more):
@@ -99,6 +106,17 @@ class TestMeasuring:
         assert choose(resnet, sample, "openvino", images=MANY).how == "measured"
         assert not list((tmp_path / "elsewhere").iterdir())
         assert "is not used as a cache" in caplog.text
+
+    def test_in_children_each_is_measured_in_one(self, cache, resnet, sample):
+        first = choose(resnet, sample, images=MANY, child=True)
+        with closing(first.executor):
+            assert isinstance(first.executor, ChildExecutor)
+            assert first.how == "measured" and len(first.rates) >= 2
+            assert compare(first.executor.run(sample), EagerExecutor(resnet).run(sample)).within("f32")
+            assert children_of_this_process() == {first.executor.pid}
+        with closing(choose(resnet, sample, images=MANY, child=True).executor) as again:
+            assert (again.name, again.variant) == (first.executor.name, first.executor.variant)
+            assert children_of_this_process() == {again.pid}
 
     def test_few_images_are_not_measured(self, cache, resnet, sample):
         choice = choose(resnet, sample, images=20)
@@ -180,7 +198,9 @@ def _broken(prefix, precision):
 
 
 def _candidate(name, make):
-    return Candidate(name=name, precisions=("f32", "bf16"), prepare_s=0, missing=lambda: "", open=make)
+    return Candidate(
+        name=name, precisions=("f32", "bf16"), prepare_s=0, missing=lambda: "", open=make, save=save_exported
+    )
 
 
 class TestChecking:
@@ -217,7 +237,7 @@ class TestChecking:
         choose(resnet, sample, images=MANY)
         (file,) = cache.iterdir()
         value = json.loads(file.read_bytes())
-        value["choice"] = "openvino"
+        value["value"]["choice"] = "openvino"
         file.write_text(json.dumps(value))
 
         def wrong(prefix, precision):

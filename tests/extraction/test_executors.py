@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hapistore.extraction.executors import (
+    ChildExecutor,
     EagerExecutor,
     InductorExecutor,
     OnnxExecutor,
@@ -110,6 +111,36 @@ class TestOnnx(_OnNetworks):
     @classmethod
     def executor(cls, prefix):
         return OnnxExecutor(prefix)
+
+
+class _InAChild(_OnNetworks):
+    """What is told of memory, order and precision holds through another process as well."""
+
+    label = ""
+
+    @pytest.fixture(scope="class", params=["resnet"])
+    @classmethod
+    def prefix(cls, request):
+        return request.getfixturevalue(request.param)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def executor(cls, prefix):
+        return ChildExecutor(prefix, cls.label, cls.precision)
+
+
+class TestTorchBf16InAChild(_InAChild):
+    label, precision = "torch", "bf16"
+
+
+@pytest.mark.skipif(bool(openvino.missing()), reason=f"OpenVINO: {openvino.missing()}")
+class TestOpenVINOInAChild(_InAChild):
+    label = "openvino 2 streams"
+
+
+@pytest.mark.skipif(bool(onnx_runtime.missing()), reason=f"ONNX Runtime: {onnx_runtime.missing()}")
+class TestOnnxInAChild(_InAChild):
+    label = "onnx"
 
 
 @pytest.mark.skipif(bool(inductor.missing()), reason=f"Inductor: {inductor.missing()}")

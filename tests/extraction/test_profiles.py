@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+import hapistore as hs
 from hapistore.errors import HapistoreError
 from hapistore.extraction.batching import BatchRunner
 from hapistore.extraction.executors import EagerExecutor
@@ -96,6 +97,16 @@ def test_the_next_run_begins_with_what_the_first_found():
     sizes = [len(batch) for _, batch in again.run(iter(pixels))]
     assert 60 <= first.largest_batch <= sizes[0]
     assert again.peak_bytes <= 1000 << 20
+
+
+def test_an_extraction_keeps_what_it_measured(cache, store, prefix):
+    options = hs.ExtractOptions(executor="torch", max_batch=8)
+    first = hs.extract(store, "mixed", prefix, options=options)
+    (file,) = (cache / "hapistore/extraction").iterdir()
+    kept = json.loads(file.read_bytes())
+    assert (kept["key"]["program"], kept["key"]["executor"]) == (first.recipe.digest, "torch f32")
+    sizes = [size for size, _ in kept["value"]["curve"]["rates"]]
+    assert sizes[0] == 1 and sizes[-1] == first.batch
 
 
 def test_probing_measures_a_line():

@@ -16,7 +16,7 @@ from hapistore_format import (
     write_image_shard,
 )
 from hapistore_format.image_shard import SCHEMA
-from hapistore_format.sealed_arrow import SealedWriter
+from hapistore_format.sealed_arrow import SealedFile, SealedWriter
 
 
 def test_rows_are_found_across_blocks(make):
@@ -99,3 +99,20 @@ def test_other_columns_are_refused():
 def test_digests_that_are_not_the_shards_are_found():
     with pytest.raises(DamagedError, match="not those of the shard"):
         ImageShardReader(craft({**GOOD, "digest": "ab" * 32}), where="here").check_digests()
+
+
+def test_late_text_is_of_the_length_it_was_given_room_for():
+    schema = pa.schema([("a", pa.int32())]).with_metadata({"known": "?" * 8})
+    batch = pa.record_batch([pa.array([1], pa.int32())], schema=schema)
+
+    def finish(late):
+        writer = SealedWriter(schema)
+        writer.write(batch)
+        return writer.finish(late=late)
+
+    data = finish({b"?" * 8: b"1234567 "})
+    assert SealedFile(data, where="here").schema.metadata == {b"known": b"1234567 "}
+    assert pa.ipc.open_file(pa.py_buffer(data)).schema.metadata == {b"known": b"1234567 "}
+    for late in ({b"?" * 8: b"123"}, {b"!" * 8: b"12345678"}, {b"?" * 2: b"12"}):
+        with pytest.raises(ValueError, match="not in the schema once"):
+            finish(late)

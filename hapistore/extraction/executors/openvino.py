@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import tempfile
 import threading
@@ -104,6 +105,16 @@ def _wait(request: Any) -> Exception | None:
     return None
 
 
+@functools.cache
+def _core() -> Any:
+    """One for the life of the process.
+
+    Its CPU plugin gives the thread that loads it another stack for signal handlers, and takes that stack away when it
+    is unloaded, in whatever thread that happens: the next signal the first thread gets, such as Ctrl-C, would kill it.
+    """
+    return _import_openvino().Core()
+
+
 def _import_openvino() -> Any:
     # Importing openvino starts its telemetry; with this entry it takes its own stub instead.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -125,7 +136,7 @@ def save_openvino(prefix: Prefix, program: str, weights: str) -> None:
 
 
 def _compile(openvino: Any, source: Source, config: dict[str, str]) -> Any:
-    core = openvino.Core()
+    core = _core()
     if not isinstance(source, SavedProgram):
         return core.compile_model(_converted_once(openvino, source), "CPU", config)
     with source.open() as file:

@@ -58,6 +58,7 @@ class ClassFolders:
         folders = [""]
         while folders:
             folder = folders.pop()
+            passed = "" if is_utf8(folder) else NOT_UTF8
             with os.scandir(self.root / folder) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
@@ -65,7 +66,7 @@ class ClassFolders:
                             folders.append(f"{folder}{entry.name}/")
                     elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 - of a loop it says no
                         continue  # a link to a folder is neither a folder to walk nor a file
-                    elif reason := _reason(entry, inside) or ("" if is_utf8(folder) else NOT_UTF8):
+                    elif reason := _reason(entry, inside) or passed:
                         ignored[reason] += 1
                     else:
                         yield folder + entry.name
@@ -106,6 +107,8 @@ def has_image_extension(name: str) -> bool:
 
 def is_utf8(text: str) -> bool:
     """Whether a name that came from the file system is text."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
