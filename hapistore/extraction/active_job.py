@@ -205,7 +205,8 @@ class ActiveJob:
         self._schedule.out_of_memory(self, rows)
 
     def _take(self) -> Loaded | None:
-        """What another job has left loaded."""
+        """What another job has left loaded; asked again when its turn to load comes, which may take long."""
+        self.check()
         kept = self._schedule.residency.take(self._worker.loader.key(self.checked))
         assert kept is None or isinstance(kept, Loaded)
         return kept
