@@ -216,9 +216,13 @@ def jobs_table() -> str:
         f"| {count} jobs, {budget / 2**30:g} GiB | jobs done | ended by | seconds | most memory of the group, GiB |",
         "|---|---|---|---|---|",
     ]
-    for mode, name in (("worker", "hapistore's worker"), ("fixed", f"batches of {result['fixed_batch']}")):
+    names = {"worker": "hapistore's worker"} | {
+        mode: f"batches of {result['fixed_batch']}, {at_once} jobs at once"
+        for mode, at_once in result["fixed_at_once"].items()
+    }
+    for mode, name in names.items():
         found = result[mode]
-        how = "itself" if found["status"] == 0 else f"the kernel ({found['kills']} processes killed)"
+        how = "itself" if found["status"] == 0 else f"the kernel, after {found['kills']} kill"
         lines.append(
             f"| {name} | {found['jobs_done']} | {how} | {found['seconds']:.0f} "
             f"| {found['group_peak_bytes'] / 2**30:.2f} |"

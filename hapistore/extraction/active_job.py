@@ -159,8 +159,8 @@ class ActiveJob:
         profile = worker.loader.profile(checked)
         if profile is None:
             room = schedule.granted(self) - self.host_bytes
-            image = images[0] if images else np.zeros(checked.preprocess.pixel_shape, np.uint8)
-            profile = worker.loader.measure(checked, loaded, image, room)
+            black = np.zeros(checked.preprocess.pixel_shape, np.uint8)
+            profile = worker.loader.measure(checked, loaded, [*images, black], room)
         self._profile = profile
         if self.guessed:
             schedule.measured(self, profile)
