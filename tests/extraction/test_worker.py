@@ -123,7 +123,7 @@ def test_a_bad_image_costs_its_row_and_nobody_else(noise):
 
 def test_kills_cost_no_row(noise):
     store, write = noise
-    count = 30 + 10 * KILLS
+    count = 40 * KILLS
     pixels = write("many", count)
     killed: set[int] = set()
     source = random.Random(3)
@@ -138,7 +138,7 @@ def test_kills_cost_no_row(noise):
                 at_work = len(killed) % 4 != 3
                 if loaded is None or (at_work and loaded.executor.restarts < ready):
                     continue
-                time.sleep(source.uniform(0.05, 0.4 if at_work else 3))
+                time.sleep(source.uniform(0.05, 0.8 if at_work else 3))
                 executor = loaded.executor
                 if executor.pid not in killed and executor._child.alive:
                     killed.add(executor.pid)
@@ -147,7 +147,7 @@ def test_kills_cost_no_row(noise):
 
         thread = threading.Thread(target=kill)
         thread.start()
-        worker.submit([job("many", fragile(pause_s=0.3), max_batch=4)])
+        worker.submit([job("many", fragile(pause_s=0.05), max_batch=4)])
         report = worker.wait()
         worker.stopping = True
         thread.join()
