@@ -26,6 +26,7 @@ TYPES = {
     "batch": int,
     "peak_bytes": int,
     "seconds": float,
+    "stage_seconds": dict,
     "restarts": int,
     "left_out": list,
 }

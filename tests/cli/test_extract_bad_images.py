@@ -42,7 +42,7 @@ def key_numbers(images) -> dict[str, str]:
 def test_bad_images_cost_their_rows(answer, hapistore, succeed, store, tmp_path, files_below):
     first = hapistore(*COMMAND, "--store", store)
     assert first.returncode == 0, first.stderr
-    lines = first.stderr.splitlines()
+    lines = [line for line in first.stderr.splitlines() if not line.startswith("extract mixed: ")]  # of progress
     assert lines[0] == "warning: 2 images have no features:"
     assert lines[1].startswith("  0000/") and lines[1].endswith("[undecodable]")
     assert lines[2].startswith("  0001/") and lines[2].endswith("[undecodable]")

@@ -55,7 +55,10 @@ class OpenVINOExecutor(CPUExecutor):
         self.precision = precision
         self.variant = "1 stream" if streams == 1 else f"{streams} streams"
         self._streams = streams
-        self._compile: Callable[[], Any] | None = partial(_compile, openvino, source, config)
+        model = _model_of(openvino, source)
+        # A saved model's constants are memory of its file.
+        self._saved = source if isinstance(source, SavedProgram) else None
+        self._compile: Callable[[], Any] | None = partial(_core().compile_model, model, "CPU", config)
         self._requests = self._make_requests()
         self._shape = source.feature_shape
 
@@ -135,13 +138,11 @@ def save_openvino(prefix: Prefix, program: str, weights: str) -> None:
         openvino.save_model(_converted_once(openvino, prefix), named[0], compress_to_fp16=False)
 
 
-def _compile(openvino: Any, source: Source, config: dict[str, str]) -> Any:
-    core = _core()
+def _model_of(openvino: Any, source: Source) -> Any:
     if not isinstance(source, SavedProgram):
-        return core.compile_model(_converted_once(openvino, source), "CPU", config)
+        return _converted_once(openvino, source)
     with source.open() as file:
-        model = core.read_model(file.read(), openvino.Tensor(source.weights, shared_memory=True))
-    return core.compile_model(model, "CPU", config)
+        return _core().read_model(file.read(), openvino.Tensor(source.weights, shared_memory=True))
 
 
 def _converted_once(openvino: Any, prefix: Prefix) -> Any:
