@@ -2,9 +2,9 @@
 
 Six datasets of 256 photographs (ELPV) for each of four networks: EfficientNet-Lite0 (its ImageNet weights), ResNet-18,
 ResNet-50 and ViT-S/16 (random weights), all in bf16 through OpenVINO. Both contenders run in a control group whose
-limit the kernel enforces (root, version 1 or 2): hapistore's worker with that limit as its budget, and threads that run
-extraction batches of 256, as a script does: all 24 at once, and three of them taking job after job, which somebody has
-to know. Besides: two forward passes at once against the same in turn. Half an hour on two cores that others use too.
+limit the kernel enforces (root, version 1 or 2): hapistore's worker with that limit as its budget, and a script that runs
+extraction batches of 256: all 24 jobs at once in a process each, or on threads of one process, and three threads that
+take job after job, which somebody has to know. Besides: two forward passes at once against the same in turn. Half an hour on two cores that others use too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -42,7 +43,7 @@ NETWORKS = {
 }
 DATASETS, IMAGES, FIXED_BATCH = 6, 256, 256
 # Contenders, and how many jobs of theirs run at once; the worker finds out.
-MODES = {"worker": 0, "fixed": 3, "fixed, all at once": 24}
+MODES = {"worker": 0, "threads": 3, "all threads": 24, "processes": 24}
 SHARD_BYTES = 4 << 20
 
 
@@ -82,26 +83,34 @@ def with_the_worker(folder: Path, budget_bytes: int) -> dict[str, Any]:
     return report
 
 
-def with_fixed_batches(folder: Path, at_once: int) -> dict[str, Any]:
-    """The same set by hand: so many threads, each a job at a time, batches of 256."""
+def with_fixed_batches(folder: Path, number: int, name: str, loading: threading.Lock) -> None:
+    """One job by hand."""
     store = hs.open_store(folder)
+    with loading:  # exporting is not safe in several threads
+        prefix = hs.load_backbone(name, weights=NETWORKS[name]).prefix()
+        executor = OpenVINOExecutor(prefix, "bf16", 2)
+    shards = [open_image_shard(store, shard) for shard in resolve_version(store, f"photos{number}").shards]
+    pixels = [prefix.preprocess(shard.image(row)) for shard in shards for row in range(len(shard))]
+    for begun in range(0, len(pixels), FIXED_BATCH):
+        executor.run(np.stack(pixels[begun : begun + FIXED_BATCH]))
+    executor.close()
+    print("done", number, name, flush=True)
+
+
+def all_with_fixed_batches(folder: Path, mode: str) -> None:
+    """The same set, so many at once, on threads or in a process each."""
     loading = threading.Lock()
 
     def one(job: tuple[int, str]) -> None:
         number, name = job
-        with loading:
-            prefix = hs.load_backbone(name, weights=NETWORKS[name]).prefix()
-            executor = OpenVINOExecutor(prefix, "bf16", 2)
-        shards = [open_image_shard(store, shard) for shard in resolve_version(store, f"photos{number}").shards]
-        pixels = [prefix.preprocess(shard.image(row)) for shard in shards for row in range(len(shard))]
-        for begun in range(0, len(pixels), FIXED_BATCH):
-            executor.run(np.stack(pixels[begun : begun + FIXED_BATCH]))
-        executor.close()
-        print("done", number, name, flush=True)
+        if mode == "processes":
+            command = [sys.executable, "-m", "benchmarks.jobs", "--child", "one", str(folder), f"{number} {name}"]
+            subprocess.run(command, check=False)  # it says itself when it is done
+        else:
+            with_fixed_batches(folder, number, name, loading)
 
-    with ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(MODES[mode]) as pool:
         list(pool.map(one, [(number, name) for number in range(DATASETS) for name in NETWORKS]))
-    return {}
 
 
 def passes_at_once(rounds: int = 5, batch: int = 16) -> dict[str, Any]:
@@ -155,6 +164,21 @@ def in_the_group(group: MemoryGroup, mode: str, folder: Path, budget_bytes: int)
     return found
 
 
+def run_child(mode: str, folder: str, about: str) -> None:
+    """What a process of a contender does.
+
+    Args:
+        about: the budget in bytes, or a job's dataset and network.
+    """
+    if mode == "worker":
+        print(json.dumps(with_the_worker(Path(folder), int(about))))
+    elif mode == "one":
+        number, name = about.split()
+        with_fixed_batches(Path(folder), int(number), name, threading.Lock())
+    else:
+        all_with_fixed_batches(Path(folder), mode)
+
+
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -164,10 +188,7 @@ def main() -> None:
     options = parser.parse_args()
     import_torchvision()
     if options.child:
-        mode, folder, budget = options.child
-        at_once = MODES[mode]
-        found = with_fixed_batches(Path(folder), at_once) if at_once else with_the_worker(Path(folder), int(budget))
-        print(json.dumps(found))
+        run_child(*options.child)
         return
     budget_bytes = int(options.gib * (1 << 30))
     result: dict[str, Any] = read_result("jobs") if options.only else {}

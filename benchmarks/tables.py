@@ -213,18 +213,17 @@ def jobs_table() -> str:
     count, budget = result["jobs"], result["budget_bytes"]
     report = result["worker"].get("report", {})
     lines = [
-        f"| {count} jobs, {budget / 2**30:g} GiB | jobs done | ended by | seconds | most memory of the group, GiB |",
+        f"| {count} jobs, {budget / 2**30:g} GiB | jobs done | processes killed by the kernel | seconds | most memory of the group, GiB |",
         "|---|---|---|---|---|",
     ]
     names = {"worker": "hapistore's worker"} | {
-        mode: f"batches of {result['fixed_batch']}, {at_once} jobs at once"
+        mode: f"batches of {result['fixed_batch']}, {at_once} {mode.removeprefix('all ')} at once"
         for mode, at_once in result["fixed_at_once"].items()
     }
     for mode, name in names.items():
         found = result[mode]
-        how = "itself" if found["status"] == 0 else f"the kernel, after {found['kills']} kill"
         lines.append(
-            f"| {name} | {found['jobs_done']} | {how} | {found['seconds']:.0f} "
+            f"| {name} | {found['jobs_done']} | {found['kills']} | {found['seconds']:.0f} "
             f"| {found['group_peak_bytes'] / 2**30:.2f} |"
         )
     where = result["environment"]
