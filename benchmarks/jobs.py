@@ -1,10 +1,11 @@
 """24 extractions at once where memory is for three: ``python -m benchmarks.jobs``.
 
 Six datasets of 256 photographs (ELPV) for each of four networks: EfficientNet-Lite0 (its ImageNet weights), ResNet-18,
-ResNet-50 and ViT-S/16 (random weights), all in bf16 through OpenVINO. Both contenders run in a control group whose
-limit the kernel enforces (root, version 1 or 2): hapistore's worker with that limit as its budget, and a script that runs
-extraction batches of 256: all 24 jobs at once in a process each, or on threads of one process, and three threads that
-take job after job, which somebody has to know. Besides: two forward passes at once against the same in turn. Half an hour on two cores that others use too.
+ResNet-50 and ViT-S/16 (random weights), all in bf16 through OpenVINO. All contenders run in a control group whose
+limit the kernel enforces (root, version 1 or 2): hapistore's worker with that limit as its budget, and a script that
+runs extraction batches of 256: all 24 jobs at once in a process each, or on threads of one process that load one after
+the other, and three threads that take job after job, which somebody has to know. Besides: two forward passes at once
+against the same in turn. Half an hour on two cores that others use too.
 """
 
 from __future__ import annotations

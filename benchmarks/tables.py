@@ -213,7 +213,7 @@ def jobs_table() -> str:
     count, budget = result["jobs"], result["budget_bytes"]
     report = result["worker"].get("report", {})
     lines = [
-        f"| {count} jobs, {budget / 2**30:g} GiB | jobs done | processes killed by the kernel | seconds | most memory of the group, GiB |",
+        f"| {count} jobs, {budget / 2**30:g} GiB | jobs done | killed by the kernel | seconds | most memory, GiB |",
         "|---|---|---|---|---|",
     ]
     names = {"worker": "hapistore's worker"} | {
