@@ -237,7 +237,7 @@ def jobs_table() -> str:
         killed = result["worker"]["kills"]
         lines.append(
             f"The worker ran at most {report['most_running']} jobs at once, planned "
-            f"{report['planned_bytes'] / 2**30:.2f} GiB, beside {report['base_bytes'] / 2**30:.2f} GiB of its own, "
+            f"{report['planned_bytes'] / 2**30:.2f} GiB at most and took up to {report['base_bytes'] / 2**30:.2f} GiB itself, "
             "and deferred jobs for up to "
             f"{deferred[-1]:.0f} s; the kernel killed {killed} of its children."
         )
