@@ -236,9 +236,9 @@ def jobs_table() -> str:
         deferred = sorted(job["deferred_s"] for job in report["jobs"])
         killed = result["worker"]["kills"]
         lines.append(
-            f"The worker ran at most {report['most_running']} jobs at once, planned "
-            f"{report['planned_bytes'] / 2**30:.2f} GiB at most and took up to {report['base_bytes'] / 2**30:.2f} GiB itself, "
-            "and deferred jobs for up to "
+            f"The worker ran at most {report['most_running']} jobs at once, "
+            f"planned {report['planned_bytes'] / 2**30:.2f} GiB at most "
+            f"and took up to {report['base_bytes'] / 2**30:.2f} GiB itself, and deferred jobs for up to "
             f"{deferred[-1]:.0f} s; the kernel killed {killed} of its children."
         )
     for pair, ratio in result["at_once_over_in_turn"].items():
