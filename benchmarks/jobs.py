@@ -1,10 +1,11 @@
 """24 extractions at once where memory is for three: ``python -m benchmarks.jobs``.
 
 Six datasets of 256 photographs (ELPV) for each of four networks: EfficientNet-Lite0 (its ImageNet weights), ResNet-18,
-ResNet-50 and ViT-S/16 (random weights), all in bf16 through OpenVINO. Both contenders run in a control group whose
-limit the kernel enforces (root, version 1 or 2): hapistore's worker with that limit as its budget, and three threads
-that take job after job and run extraction batches of 256, as a script does. Besides: two forward passes at once against
-the same in turn. Ten minutes on two cores.
+ResNet-50 and ViT-S/16 (random weights), all in bf16 through OpenVINO. All contenders run in a control group whose
+limit the kernel enforces (root, version 1 or 2): hapistore's worker with that limit as its budget, and a script that
+runs extraction batches of 256: all 24 jobs at once in a process each, or on threads of one process that load one after
+the other, and three threads that take job after job, which somebody has to know. Besides: two forward passes at once
+against the same in turn. Half an hour on two cores that others use too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import csv
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -30,7 +32,7 @@ from hapistore.catalog import open_image_shard, resolve_version
 from hapistore.extraction import ExtractionJob, Network, WorkerOptions, extract_jobs
 from hapistore.extraction.executors import ChildExecutor, OpenVINOExecutor
 
-from .environment import spread, write_result
+from .environment import read_result, spread, write_result
 from .memory_group import MemoryGroup, NoGroup, memory_group
 from .torchvision_shim import import_torchvision
 
@@ -40,7 +42,9 @@ NETWORKS = {
     "torchvision/resnet50": "random",
     "timm/vit_small_patch16_224": "random",
 }
-DATASETS, IMAGES, FIXED_BATCH, AT_ONCE = 6, 256, 256, 3
+DATASETS, IMAGES, FIXED_BATCH = 6, 256, 256
+# Contenders, and how many jobs of theirs run at once; the worker finds out.
+MODES = {"worker": 0, "threads": 3, "all threads": 24, "processes": 24}
 SHARD_BYTES = 4 << 20
 
 
@@ -80,26 +84,34 @@ def with_the_worker(folder: Path, budget_bytes: int) -> dict[str, Any]:
     return report
 
 
-def with_fixed_batches(folder: Path) -> dict[str, Any]:
-    """The same set by hand: so many threads, each a job at a time, batches of 256."""
+def with_fixed_batches(folder: Path, number: int, name: str, loading: threading.Lock) -> None:
+    """One job by hand."""
     store = hs.open_store(folder)
+    with loading:  # exporting is not safe in several threads
+        prefix = hs.load_backbone(name, weights=NETWORKS[name]).prefix()
+        executor = OpenVINOExecutor(prefix, "bf16", 2)
+    shards = [open_image_shard(store, shard) for shard in resolve_version(store, f"photos{number}").shards]
+    pixels = [prefix.preprocess(shard.image(row)) for shard in shards for row in range(len(shard))]
+    for begun in range(0, len(pixels), FIXED_BATCH):
+        executor.run(np.stack(pixels[begun : begun + FIXED_BATCH]))
+    executor.close()
+    print("done", number, name, flush=True)
+
+
+def all_with_fixed_batches(folder: Path, mode: str) -> None:
+    """The same set, so many at once, on threads or in a process each."""
     loading = threading.Lock()
 
     def one(job: tuple[int, str]) -> None:
         number, name = job
-        with loading:
-            prefix = hs.load_backbone(name, weights=NETWORKS[name]).prefix()
-            executor = OpenVINOExecutor(prefix, "bf16", 2)
-        shards = [open_image_shard(store, shard) for shard in resolve_version(store, f"photos{number}").shards]
-        pixels = [prefix.preprocess(shard.image(row)) for shard in shards for row in range(len(shard))]
-        for begun in range(0, len(pixels), FIXED_BATCH):
-            executor.run(np.stack(pixels[begun : begun + FIXED_BATCH]))
-        executor.close()
-        print("done", number, name, flush=True)
+        if mode == "processes":
+            command = [sys.executable, "-m", "benchmarks.jobs", "--child", "one", str(folder), f"{number} {name}"]
+            subprocess.run(command, check=False)  # it says itself when it is done
+        else:
+            with_fixed_batches(folder, number, name, loading)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MODES[mode]) as pool:
         list(pool.map(one, [(number, name) for number in range(DATASETS) for name in NETWORKS]))
-    return {}
 
 
 def passes_at_once(rounds: int = 5, batch: int = 16) -> dict[str, Any]:
@@ -135,7 +147,7 @@ def in_the_group(group: MemoryGroup, mode: str, folder: Path, budget_bytes: int)
     started, kills = time.perf_counter(), group.kills
     command = [sys.executable, "-m", "benchmarks.jobs", "--child", mode, str(folder), str(budget_bytes)]
     # An own cache: what an earlier run has measured is not known.
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder.parent / f"cache-{mode}")}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder.parent / "cache")}
     done = group.run(command, env=environment)
     lines = done.stdout.splitlines()
     found: dict[str, Any] = {
@@ -153,25 +165,39 @@ def in_the_group(group: MemoryGroup, mode: str, folder: Path, budget_bytes: int)
     return found
 
 
+def run_child(mode: str, folder: str, about: str) -> None:
+    """What a process of a contender does.
+
+    Args:
+        about: the budget in bytes, or a job's dataset and network.
+    """
+    if mode == "worker":
+        print(json.dumps(with_the_worker(Path(folder), int(about))))
+    elif mode == "one":
+        number, name = about.split()
+        with_fixed_batches(Path(folder), int(number), name, threading.Lock())
+    else:
+        all_with_fixed_batches(Path(folder), mode)
+
+
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gib", type=float, default=3.0, help="the limit, and the budget")
+    parser.add_argument("--only", choices=MODES, help="measure this one anew, and keep what is known of the others")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     import_torchvision()
     if options.child:
-        mode, folder, budget = options.child
-        found = with_the_worker(Path(folder), int(budget)) if mode == "worker" else with_fixed_batches(Path(folder))
-        print(json.dumps(found))
+        run_child(*options.child)
         return
     budget_bytes = int(options.gib * (1 << 30))
+    result: dict[str, Any] = read_result("jobs") if options.only else {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "store"
         ingest_photographs(folder)
         try:
-            result = {}
-            for mode in ("worker", "fixed"):
+            for mode in [options.only] if options.only else MODES:
                 with memory_group(budget_bytes) as group:
                     result[mode] = in_the_group(group, mode, folder, budget_bytes)
                     result[mode]["group_peak_bytes"] = group.peak_bytes
@@ -183,10 +209,12 @@ def main() -> None:
         "jobs": DATASETS * len(NETWORKS),
         "images_each": IMAGES,
         "fixed_batch": FIXED_BATCH,
-        "fixed_at_once": AT_ONCE,
+        "fixed_at_once": {mode: at_once for mode, at_once in MODES.items() if at_once},
         "networks": NETWORKS,
-        "at_once_over_in_turn": passes_at_once(),
     }
+    if not options.only:
+        result["at_once_over_in_turn"] = passes_at_once()
+    result.pop("environment", None)
     print(write_result("jobs", result))
 
 

@@ -242,14 +242,17 @@ def jobs_table() -> str:
     count, budget = result["jobs"], result["budget_bytes"]
     report = result["worker"].get("report", {})
     lines = [
-        f"| {count} jobs, {budget / 2**30:g} GiB | jobs done | ended by | seconds | most memory of the group, GiB |",
+        f"| {count} jobs, {budget / 2**30:g} GiB | jobs done | killed by the kernel | seconds | most memory, GiB |",
         "|---|---|---|---|---|",
     ]
-    for mode, name in (("worker", "hapistore's worker"), ("fixed", f"batches of {result['fixed_batch']}")):
+    names = {"worker": "hapistore's worker"} | {
+        mode: f"batches of {result['fixed_batch']}, {at_once} {mode.removeprefix('all ')} at once"
+        for mode, at_once in result["fixed_at_once"].items()
+    }
+    for mode, name in names.items():
         found = result[mode]
-        how = "itself" if found["status"] == 0 else f"the kernel ({found['kills']} processes killed)"
         lines.append(
-            f"| {name} | {found['jobs_done']} | {how} | {found['seconds']:.0f} "
+            f"| {name} | {found['jobs_done']} | {found['kills']} | {found['seconds']:.0f} "
             f"| {found['group_peak_bytes'] / 2**30:.2f} |"
         )
     where = result["environment"]
@@ -262,9 +265,9 @@ def jobs_table() -> str:
         deferred = sorted(job["deferred_s"] for job in report["jobs"])
         killed = result["worker"]["kills"]
         lines.append(
-            f"The worker ran at most {report['most_running']} jobs at once, planned "
-            f"{report['planned_bytes'] / 2**30:.2f} GiB, beside {report['base_bytes'] / 2**30:.2f} GiB of its own, "
-            "and deferred jobs for up to "
+            f"The worker ran at most {report['most_running']} jobs at once, "
+            f"planned {report['planned_bytes'] / 2**30:.2f} GiB at most "
+            f"and took up to {report['base_bytes'] / 2**30:.2f} GiB itself, and deferred jobs for up to "
             f"{deferred[-1]:.0f} s; the kernel killed {killed} of its children."
         )
     for pair, ratio in result["at_once_over_in_turn"].items():

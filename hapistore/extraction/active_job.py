@@ -159,8 +159,8 @@ class ActiveJob:
         profile = worker.loader.profile(checked)
         if profile is None:
             room = schedule.granted(self) - self.host_bytes
-            image = images[0] if images else np.zeros(checked.preprocess.pixel_shape, np.uint8)
-            profile = worker.loader.measure(checked, loaded, image, room)
+            black = np.zeros(checked.preprocess.pixel_shape, np.uint8)
+            profile = worker.loader.measure(checked, loaded, [*images, black], room)
         self._profile = profile
         if self.guessed:
             schedule.measured(self, profile)
@@ -205,7 +205,8 @@ class ActiveJob:
         self._schedule.out_of_memory(self, rows)
 
     def _take(self) -> Loaded | None:
-        """What another job has left loaded."""
+        """What another job has left loaded; asked again when its turn to load comes, which may take long."""
+        self.check()
         kept = self._schedule.residency.take(self._worker.loader.key(self.checked))
         assert kept is None or isinstance(kept, Loaded)
         return kept

@@ -80,7 +80,7 @@ class WorkerReport:
     Attributes:
         jobs: in the order in which they were submitted.
         budget_bytes: for this process and its executors. base_bytes: what this process took of it for itself.
-        planned_bytes: the most that was allowed to jobs at once, the base not counted.
+        planned_bytes: the most that was allowed to jobs at once, the base not counted, which may have been less then.
         peak_bytes: the most that this process and its executors occupied together, as seen after every batch. Pages of
             libraries that several of them map are counted in each.
         most_running: the most jobs that ran at once.

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..catalog import register_recipe
 from ..catalog.recipes import is_registered
-from ..errors import OutOfMemory
 from ..models import Prefix
-from ..planning import MemoryModel, ThroughputCurve
 from ..stores import ObjectStore
 from . import memory
 from .executors import ChildExecutor, ExecutorChoice, choose_executor
 from .forwarding import versions_of_libraries
 from .jobs import CheckedJob
+from .probing import probe_child
 from .profiles import ExtractionProfile, ProfileKey, load_profile, save_profile
 from .recipes import recipe_of
 
-# Each size twice, since the first run pays for allocations; on while a step brings this much, and this long.
-_PROBES = (1, 2, 8, 16, 32, 64, 128, 256)
-_WORTHWHILE, _PATIENCE, _PROBE_S = 1.03, 2, 10.0
 # Of a process with torch and an executor, and of an image in it, where nothing was measured.
 _PROCESS_BYTES, _IMAGE_BYTES, _GUESSED_IMAGES = 450 << 20, 40 << 20, 8
 _GUESSED_RATE = 30.0  # images per second
@@ -147,36 +142,13 @@ class Loader:
                 prefix = checked.load()
                 register_recipe(self._store, *recipe_of(prefix, precision=checked.recipe.precision))
 
-    def measure(self, checked: CheckedJob, loaded: Loaded, image: np.ndarray, room_bytes: int) -> ExtractionProfile:
-        """Run extraction batches of one image, repeated, while larger ones bring something and stay in a child's room.
-
-        Raises:
-            OutOfMemory: not even one image passed.
-        """
-        executor = loaded.executor
-        idle = executor.child_idle_bytes
-        model, curve, best, in_vain = MemoryModel(seen=()), ThroughputCurve(), 0.0, 0
-        started = time.perf_counter()
-        for batch in _PROBES:
-            too_much = model.seen and idle + model.upper_bytes(batch) > room_bytes
-            if batch > checked.job.max_batch or too_much or time.perf_counter() - started > _PROBE_S:
-                break
-            try:
-                for _ in range(2):
-                    began = time.perf_counter()
-                    executor.run(np.repeat(image[None], batch, axis=0))
-                    curve = curve.observe(batch, time.perf_counter() - began)
-                    model = model.observe(batch, executor.child_peak_bytes - idle)
-            except OutOfMemory:
-                if not model.seen:
-                    raise
-                break
-            loaded.largest = batch
-            in_vain = 0 if curve.rate(batch) > _WORTHWHILE * best else in_vain + 1
-            if in_vain >= _PATIENCE:
-                break
-            best = curve.rate(batch)
-        return self.keep(checked, ExtractionProfile(model=model.plus(idle), curve=curve))
+    def measure(
+        self, checked: CheckedJob, loaded: Loaded, images: Sequence[np.ndarray], room_bytes: int
+    ) -> ExtractionProfile:
+        """What a prefix takes in its child, and how fast it is; see `probe_child`."""
+        profile = probe_child(loaded.executor, images, room_bytes=room_bytes, max_batch=checked.job.max_batch)
+        loaded.largest = profile.model.largest
+        return self.keep(checked, profile)
 
     def keep(self, checked: CheckedJob, profile: ExtractionProfile) -> ExtractionProfile:
         """For other jobs of the same key, and other workers."""

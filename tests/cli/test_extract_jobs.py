@@ -63,7 +63,7 @@ def store(succeed, imagenet, write_manifest, tmp_path_factory):
             'backbone = "efficientnet_lite0"\nexecutor = "abacus"\n',
             r"jobs.toml, line 9, field executor: found 'abacus', expected one of auto, torch",
         ),
-        ("jobs.toml", '[[job]]\ndataset = = "things"', r"jobs.toml: it is no TOML: .*line 2"),
+        ("jobs.toml", '[[job]]\ndataset = "things', r"jobs.toml: it is no TOML: "),
         ("jobs.toml", '[job]\ndataset = "things"', r"expected nothing but \[\[job\]\] tables"),
     ],
 )

@@ -71,7 +71,7 @@ def test_each_stores_what_it_would_alone(store, resnet, vit, tmp_path):
     networks = {"test/resnet18": resnet, "test/vit": vit}
     report = extract_jobs(store, [job("mixed", network, tenant=name) for name, network in networks.items()], PLENTY)
     assert [(one.state, one.images, one.done) for one in report.jobs] == [("done", 48, 48)] * 2
-    assert 0 < report.planned_bytes <= report.budget_bytes - report.base_bytes
+    assert 0 < report.planned_bytes < report.budget_bytes
     assert 0 < report.peak_bytes <= report.budget_bytes
     ours = {name: rows_of(store, "mixed", name) for name in networks}
     for shard in (tmp_path / "store/features").rglob("*.arrow"):
@@ -108,22 +108,22 @@ def test_loaded_networks_stay_and_share_their_decoding(noise):
 
 def test_a_bad_image_costs_its_row_and_nobody_else(noise):
     store, write = noise
-    pixels = write("good", 7), write("crashing", 9, crashing=4)
-    report = extract_jobs(store, [job("good", fragile()), job("crashing", fragile())], PLENTY)
+    pixels = write("good", 7), write("crashing", 9, crashing=0)  # the first, which networks are measured with
+    report = extract_jobs(store, [job("crashing", fragile()), job("good", fragile())], PLENTY)
     assert [one.state for one in report.jobs] == ["done", "done"]
-    assert report.jobs[0].result.left_out == ()
-    assert [(image.key, image.reason) for image in report.jobs[1].result.left_out] == [("0004/0004.png", "crashed")]
-    assert report.jobs[1].restarts >= 1
+    assert report.jobs[1].result.left_out == ()
+    assert [(image.key, image.reason) for image in report.jobs[0].result.left_out] == [("0000/0000.png", "crashed")]
+    assert report.jobs[0].restarts >= 1
     for dataset, images in zip(("good", "crashing"), pixels, strict=True):
         rows = rows_of(store, dataset, "fragile")
-        assert sorted(rows) == [row for row in range(len(images)) if (dataset, row) != ("crashing", 4)]
+        assert sorted(rows) == [row for row in range(len(images)) if (dataset, row) != ("crashing", 0)]
         for row, features in rows.items():
             np.testing.assert_allclose(features, 1.5 * images[row].mean(axis=(0, 1)), rtol=1e-5)
 
 
 def test_kills_cost_no_row(noise):
     store, write = noise
-    count = 30 + 10 * KILLS
+    count = 40 * KILLS
     pixels = write("many", count)
     killed: set[int] = set()
     source = random.Random(3)
@@ -138,7 +138,7 @@ def test_kills_cost_no_row(noise):
                 at_work = len(killed) % 4 != 3
                 if loaded is None or (at_work and loaded.executor.restarts < ready):
                     continue
-                time.sleep(source.uniform(0.05, 0.4 if at_work else 3))
+                time.sleep(source.uniform(0.05, 0.8 if at_work else 3))
                 executor = loaded.executor
                 if executor.pid not in killed and executor._child.alive:
                     killed.add(executor.pid)
@@ -147,12 +147,13 @@ def test_kills_cost_no_row(noise):
 
         thread = threading.Thread(target=kill)
         thread.start()
-        worker.submit([job("many", fragile(pause_s=0.3), max_batch=4)])
+        worker.submit([job("many", fragile(pause_s=0.05), max_batch=4)])
         report = worker.wait()
         worker.stopping = True
         thread.join()
     (one,) = report.jobs
-    assert (one.state, one.result.left_out) == ("done", ())
+    assert (one.state, one.reason) == ("done", "")
+    assert one.result.left_out == ()
     assert len(killed) == KILLS
     assert one.restarts >= KILLS // 2  # those that were killed before they were ready are not counted
     rows = rows_of(store, "many", "fragile")
@@ -186,7 +187,7 @@ def test_a_budget_for_one_runs_one_after_the_other_and_a_smaller_one_none(noise)
     tight = WorkerOptions(memory_bytes=memory.resident_bytes() + (700 << 20), decode_threads=1)
     report = extract_jobs(store, jobs, tight)
     assert [one.state for one in report.jobs] == ["done"] * 3, [one.reason for one in report.jobs]
-    assert report.planned_bytes <= report.budget_bytes - report.base_bytes
+    assert report.planned_bytes < report.budget_bytes
     assert report.evicted >= 2
     assert sorted(one.deferred_s > 0.5 for one in report.jobs) == [False, True, True]
 
