@@ -68,7 +68,7 @@ class Case:
         self._backbone = hs.load_backbone(backbone, weights=weights)
         self._files, self._folder = files, folder
         self._prefixes = {one.decoder: self._backbone.prefix("pool", decoder=one.decoder) for one in OURS.values()}
-        self._stores: dict[int, FolderStore] = {}
+        self._stores: set[Path] = set()
         self.batches: dict[str, int] = {}
         self.executors: dict[str, str] = {}
 
@@ -88,7 +88,9 @@ class Case:
             return time.perf_counter() - started
 
     def _ours(self, name: str, images: int) -> float:
-        ours, store = OURS[name], self._store(images)
+        ours, folder = OURS[name], self._store(images)
+        shutil.rmtree(folder / "features", ignore_errors=True)
+        store = FolderStore(folder)
         options = hs.ExtractOptions(precision=ours.precision)
         started = time.perf_counter()
         done = hs.extract(store, "photographs", self._prefixes[ours.decoder], options=options)
@@ -96,7 +98,6 @@ class Case:
         if done.images != images or done.left_out:
             raise SystemExit(f"{name} extracted {done.images} of {images} images")
         self.batches[name], self.executors[name] = done.batch, done.executor
-        shutil.rmtree(Path(store.url) / "features")
         return seconds
 
     def _bare(self, images: int) -> float:
@@ -110,15 +111,17 @@ class Case:
                 executor.run(pixels)
             return (time.perf_counter() - started) * images / (-(-images // batch) * batch)
 
-    def _store(self, images: int) -> FolderStore:
+    def _store(self, images: int) -> Path:
         """A store of the first images, in shards of 8 MiB, since there are few."""
-        if images not in self._stores:
+        folder = self._folder / f"store-{images}"
+        if folder not in self._stores:
             table = self._folder / f"{images}.csv"
             with open(table, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([["path"], *([str(path)] for path in self._files[:images])])
-            store = self._stores[images] = FolderStore(self._folder / f"store-{images}")
-            hs.ingest(store, "photographs", hs.manifest(table), hs.IngestOptions(shard_bytes=8 << 20))
-        return self._stores[images]
+            options = hs.IngestOptions(shard_bytes=8 << 20)
+            hs.ingest(FolderStore(folder), "photographs", hs.manifest(table), options)
+            self._stores.add(folder)
+        return folder
 
 
 def measure(case: Case, available: int, rounds: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Files(Dataset[torch.Tensor]):
         return len(self._files)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        return torch.from_numpy(self._preprocess(self._files[index].read_bytes()))
+        return torch.from_numpy(self._preprocess(self._files[index].read_bytes()).copy())
 
 
 def plain_script(prefix: Prefix, files: Sequence[Path], target: Path) -> None:
