@@ -33,6 +33,7 @@ from .environment import spread, write_result
 COUNTS = (1, 2, 4, 8)
 AUGMENTS = {
     "strong": hs.AugmentOptions(variants=8),
+    "whole": hs.AugmentOptions(variants=4, crop_percent=None),
     "mild": hs.AugmentOptions(variants=2, crop_percent=(75, 100), colour_percent=(10, 10, 10)),
 }
 CODEC = "u8c+zstd"

@@ -126,7 +126,7 @@ def augmentation_table() -> str:
         "| processor time of extraction |",
         "|---|---|---|---|---|",
     ]
-    for kind, f in result["accuracy"].items():
+    for kind, f in sorted(result["accuracy"].items(), key=lambda item: (item[0] != "none", item[0])):
         name, _, count = kind.partition(" ")
         label = f"{count} of `{result['augments'][name]}`" if count else "none"
         # Crops of any size cost the same, so one kind was timed.
