@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,10 @@ from hypothesis import settings
 # Examples found are in the failure's text; nothing is written into the working directory.
 settings.register_profile("hapistore", database=None, deadline=None)
 settings.load_profile("hapistore")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -162,7 +162,9 @@ class ExecutorContract:
         idle = executor.idle_bytes()
         assert idle > 0
         executor.run(pixels)
-        assert executor.peak_bytes() >= executor.idle_bytes() > 0
+        # In this order: looking takes memory too, a few pages, and the peak may be what is held still.
+        idle = executor.idle_bytes()
+        assert executor.peak_bytes() >= idle > 0
         assert executor.free_bytes() > 0
 
     def test_running_out_of_memory_is_an_error_that_leaves_it_whole(self) -> None:

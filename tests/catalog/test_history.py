@@ -14,6 +14,7 @@ from hapistore.catalog.names import annotations_name
 from hapistore.errors import UsageError
 from hapistore.stores import FolderStore
 from hapistore.stores.wrappers import CountingStore
+from hapistore_format.image_shard_arrow import ROW_BYTES
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_the_same_pictures_twice_are_not_mixed_up(make, tmp_path):
     shutil.copytree(tmp_path / "photos/one", tmp_path / "photos/two")
     for path in (tmp_path / "photos").rglob("broken.png"):
         path.unlink()
-    shard_bytes = sum(path.stat().st_size for path in (tmp_path / "photos/one").rglob("*.png"))
+    shard_bytes = sum(path.stat().st_size + ROW_BYTES for path in (tmp_path / "photos/one").rglob("*.png"))
     version = hs.ingest(
         store, "pets", hs.image_folder(tmp_path / "photos"), hs.IngestOptions(shard_bytes=shard_bytes)
     ).version

@@ -157,7 +157,8 @@ class TestInductor(_OnNetworks):
     def executor(cls, prefix):
         return InductorExecutor(prefix)
 
-    def test_more_than_it_computes_at_once(self, executor, pixels, expected):
+    def test_more_than_it_computes_at_once(self, prefix, pixels, expected):
+        executor = InductorExecutor(prefix)  # the contract has closed the other
         found = executor.run(np.ascontiguousarray(np.resize(pixels, (37, *pixels.shape[1:]))))
         assert len(found) == 37
         assert compare(found[:9], expected).within(self.precision)

@@ -287,7 +287,7 @@ def test_dictionaries_are_refused_when_written_and_when_read():
             SealedWriter(pa.schema([pa.field("key", kind)]))
     writer = SealedWriter(pa.schema([pa.field("key", pa.binary())]))
     schema = pa.schema([pa.field("key", values.type)])
-    writer._room.truncate(writer._room.seek(8))
+    writer._file.truncate(writer._file.seek(8))
     writer._schema, writer._writer = schema, pa.ipc.new_stream(pa.PythonFile(writer._sink, mode="w"), schema)
     writer.write(pa.RecordBatch.from_arrays([values], schema=schema))
     with pytest.raises(FormatError) as caught:

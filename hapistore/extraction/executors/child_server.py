@@ -67,7 +67,8 @@ def _run(executor: Executor, shared: _Memory, rows: int) -> Message:
         return Message(Kind.OUT_OF_MEMORY, text=str(error))
     except ExecutorFailed as error:
         return Message(Kind.FAILED, text=error.detail)
-    return Message(Kind.DONE, rows, executor.peak_bytes(), executor.idle_bytes(), executor.free_bytes())
+    idle = executor.idle_bytes()  # before the peak, which looking adds to
+    return Message(Kind.DONE, rows, executor.peak_bytes(), idle, executor.free_bytes())
 
 
 def _limit_memory(more_bytes: int, mapped_bytes: int) -> None:
