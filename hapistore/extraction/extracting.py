@@ -25,6 +25,7 @@ from .bad_images import BadImage
 from .executors import ExecutorChoice
 from .forwarding import Forward
 from .grouping import Part, group_parts, pixels_of
+from .memory import free_bytes
 from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
 from .storing import FeatureStoring, most_at_once
@@ -191,7 +192,8 @@ class _Run:
         if not to_run:
             return
         most_rows = max(part.task.shard.rows for part in to_run)
-        together = most_at_once(most_rows, self._prefix.feature_shape, self._options.memory_bytes)
+        budget = self._options.memory_bytes or free_bytes()
+        together = most_at_once(most_rows, self._prefix.feature_shape, budget)
         groups = group_parts(to_run, together)
         with self._storing(groups) as storing, closing(self._forward(groups, storing)) as made:
             for (recipe, task), room, missing, made_by in made:
