@@ -141,8 +141,8 @@ def augmentation_table() -> str:
         "",
         f"{result['rows']:,} photographs, {result['repeats']} times five folds, paired; `{result['codec']}`. "
         f"Extraction of {result['timed_images']} photographs as they are takes {_range(plain, 1, ' s')} of processor "
-        f"time, its start included (variants timed: `{result['augments']['strong']}`); {where['cores']} cores of an {where['cpu']}, "
-        f"OpenVINO {where['versions']['openvino']}.",
+        f"time, its start included (variants timed: `{result['augments']['strong']}`); {where['cores']} cores "
+        f"of an {where['cpu']}, OpenVINO {where['versions']['openvino']}.",
     ]
     return "\n".join(lines)
 
