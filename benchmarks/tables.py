@@ -126,7 +126,7 @@ def augmentation_table() -> str:
         "| processor time of extraction |",
         "|---|---|---|---|---|",
     ]
-    for kind, f in result["accuracy"].items():
+    for kind, f in sorted(result["accuracy"].items(), key=lambda item: (item[0] != "none", item[0])):
         name, _, count = kind.partition(" ")
         label = f"{count} of `{result['augments'][name]}`" if count else "none"
         # Crops of any size cost the same, so one kind was timed.
@@ -141,8 +141,8 @@ def augmentation_table() -> str:
         "",
         f"{result['rows']:,} photographs, {result['repeats']} times five folds, paired; `{result['codec']}`. "
         f"Extraction of {result['timed_images']} photographs as they are takes {_range(plain, 1, ' s')} of processor "
-        f"time, its start included; {where['cores']} cores of an {where['cpu']}, "
-        f"OpenVINO {where['versions']['openvino']}.",
+        f"time, its start included (variants timed: `{result['augments']['strong']}`); {where['cores']} cores "
+        f"of an {where['cpu']}, OpenVINO {where['versions']['openvino']}.",
     ]
     return "\n".join(lines)
 

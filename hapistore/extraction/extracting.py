@@ -17,6 +17,7 @@ from ..stores import ObjectStore
 from .filling import Forwarding, extract_recipes
 from .forwarding import Forward
 from .grouping import Part
+from .memory import free_bytes
 from .options import ExtractOptions, ExtractResult
 from .pixels import ShardPixels
 from .recipes import recipe_of
@@ -92,7 +93,7 @@ class _Alone:
         self._store, self._recipe, self._prefix, self._options = store, recipe, prefix, options
 
     def most_at_once(self, rows: int) -> int:
-        return most_at_once(rows, self._recipe.shape, self._options.memory_bytes)
+        return most_at_once(rows, self._recipe.shape, self._options.memory_bytes or free_bytes())
 
     def arrange(self, groups: Sequence[Sequence[Part]]) -> Sequence[Sequence[Part]]:
         return groups

@@ -23,11 +23,10 @@ _BUFFERS = 2
 _ROOM_BYTES, _SHARE_OF_BUDGET = 512 << 20, 8
 
 
-def most_at_once(rows: int, shape: tuple[int, ...], memory_bytes: int | None) -> int:
+def most_at_once(rows: int, shape: tuple[int, ...], memory_bytes: int) -> int:
     """How many variants of shards of so many rows may be computed together, by the rooms that they take."""
     room = _BUFFERS * rows * math.prod(shape) * 4
-    limit = min(_ROOM_BYTES, memory_bytes // _SHARE_OF_BUDGET) if memory_bytes else _ROOM_BYTES
-    return max(1, limit // room)
+    return max(1, min(_ROOM_BYTES, memory_bytes // _SHARE_OF_BUDGET) // room)
 
 
 class FeatureStoring:

@@ -113,7 +113,9 @@ def test_where_memory_is_short_fewer_are_computed_together(store, resnet, monkey
 
     monkeypatch.setattr(extracting, "most_at_once", most)
     result = hs.extract(other, "mixed", resnet, codecs=["f32"], options=EAGER)
-    assert seen == [(max(shard.rows for shard in result.version.shards), (512,), None)]
+    (asked,) = seen
+    assert asked[:2] == (max(shard.rows for shard in result.version.shards), (512,))
+    assert 0 < asked[2] < 1 << 50  # what is free
     for recipe in (result.recipe, *result.variants):
         ours, theirs = all_features(store, recipe), all_features(other, recipe)
         assert np.abs(ours - theirs).max() <= 2e-4 * np.abs(ours).max()
@@ -122,9 +124,9 @@ def test_where_memory_is_short_fewer_are_computed_together(store, resnet, monkey
 @pytest.mark.parametrize(
     ("rows", "shape", "memory", "expected"),
     [
-        (2000, (1280,), None, 26),
+        (2000, (1280,), 1 << 40, 26),
         (2000, (1280,), 1 << 30, 6),
-        (2000, (1280, 7, 7), None, 1),
+        (2000, (1280, 7, 7), 1 << 40, 1),
         (1, (1,), 1, 1),
     ],
 )
