@@ -18,7 +18,7 @@ from ..catalog.images import store_shard_file
 from ..errors import HapistoreError
 from ..stores import ObjectStore
 from ..units import format_bytes
-from .buffers import Pool, huge_pages
+from .buffers import Pool
 
 # Blocks that wait to be laid into a shard, beside the one that is: their records are held in memory.
 _BLOCKS = 2
@@ -38,7 +38,7 @@ class ShardStream:
         self._store, self._shard_bytes, self._layout = store, shard_bytes, layout
         self._laying = ThreadPoolExecutor(1, thread_name_prefix="hapistore-shard")
         self._uploading = ThreadPoolExecutor(1, thread_name_prefix="hapistore-upload")
-        self._rooms = Pool(huge_pages)
+        self._rooms = Pool()
         self._laid: deque[Future[None]] = deque()
         self._upload: Future[StoredShard] | None = None
         self._stored: list[StoredShard] = []
