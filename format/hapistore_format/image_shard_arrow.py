@@ -12,6 +12,7 @@ import pyarrow as pa
 from .digests import shard_digest
 from .errors import FormatError
 from .image_shard import COLUMNS, SCHEMA, ImageRecord, ImageShard
+from .room_sink import RoomSink
 from .sealed_arrow import SealedFile, SealedWriter
 from .sealed_json import check_format, parse_object, take, take_digest
 
@@ -35,7 +36,8 @@ class ImageShardWriter:
 
     def __init__(self, room: np.ndarray) -> None:
         self._schema = SCHEMA.with_metadata({_META_KEY: _BLANK_META})
-        self._file = SealedWriter(self._schema, room=room)
+        self._sink = RoomSink(room)
+        self._file = SealedWriter(self._schema, file=self._sink)
         self._stand_in = np.empty(0, np.uint8)
         self._digests: list[bytes] = []
 
@@ -44,7 +46,8 @@ class ImageShardWriter:
         images, values = self._image_column([len(record.image) for record in block])
         columns = [pa.array([getattr(r, f.name) for r in block], type=f.type) for f in COLUMNS]
         batch = pa.record_batch([images, *columns], schema=self._schema)
-        self._file.write(batch, stand_in=values, values=[record.image for record in block])
+        with self._sink.replacing(values, [record.image for record in block]):
+            self._file.write(batch)
         self._digests += [record.digest for record in block]
 
     def _image_column(self, sizes: Sequence[int]) -> tuple[pa.Array, pa.Buffer]:
@@ -58,6 +61,8 @@ class ImageShardWriter:
 
     def finish(self) -> tuple[str, memoryview]:
         """The shard digest and the file's bytes."""
+        if not self._digests:
+            raise ValueError("an image shard has at least one row")
         digest = shard_digest(self._digests)
         meta = {"digest": digest, "format": 1, "rows": len(self._digests)}
         text = json.dumps(meta, separators=(",", ":")).ljust(len(_BLANK_META))
@@ -70,8 +75,6 @@ def write_image_shard(records: Sequence[ImageRecord]) -> tuple[str, memoryview]:
     Returns:
         The shard digest and the file's bytes.
     """
-    if not records:
-        raise ValueError("an image shard has at least one row")
     size = sum(len(record.image) + ROW_BYTES for record in records)
     writer = ImageShardWriter(np.empty(room_bytes(size), np.uint8))
     for block in cut_blocks(records):

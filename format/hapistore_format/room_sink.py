@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
 
 
 class RoomSink:
-    """A sink for ``pa.PythonFile``.
+    """As much of ``io.BytesIO`` as ``pa.PythonFile`` and `SealedWriter` use, in memory that never moves.
 
     Arrow wants the values of a binary column behind one another in one buffer; gathering them there first would cost
     a copy of every image. So the column is given a stand-in of that size, which nobody reads: when Arrow comes to
@@ -23,16 +24,16 @@ class RoomSink:
 
     def __init__(self, room: np.ndarray) -> None:
         self._room, self._at = room, 0
-        self._stand_in, self._values = 0, iter(())  # type: tuple[int, Iterable[bytes | memoryview]]
+        self._stand_in = 0  # address of the buffer that is to be replaced; 0 where none is
+        self._values: Iterable[bytes | memoryview] = ()
 
-    def replace(self, stand_in: pa.Buffer, values: Iterable[bytes | memoryview]) -> None:
-        """When this buffer comes, write these values, which have its size together."""
+    @contextmanager
+    def replacing(self, stand_in: pa.Buffer, values: Iterable[bytes | memoryview]) -> Iterator[None]:
+        """Where a batch is written in which this buffer is: write these values for it, which have its size together."""
         self._stand_in, self._values = stand_in.address if stand_in.size else 0, values
-
-    @property
-    def waits(self) -> bool:
-        """Whether the buffer that is to be replaced has not come."""
-        return self._stand_in != 0
+        yield
+        if self._stand_in:
+            raise AssertionError("Arrow wrote a copy of a buffer that stands for values")
 
     def write(self, data: bytes | pa.Buffer) -> int:
         """Take bytes.
@@ -52,10 +53,14 @@ class RoomSink:
                 at += len(value)
             if at != end:
                 raise ValueError(f"values of {at - self._at} bytes stand for {len(view)}")
-        elif len(view):
+        else:
             self._room[self._at : end] = np.frombuffer(view, np.uint8)
         self._at = end
         return len(view)
+
+    def getbuffer(self) -> memoryview:
+        """What was written."""
+        return memoryview(self._room)[: self._at]  # type: ignore[arg-type]
 
     def tell(self) -> int:
         """How many bytes were written."""

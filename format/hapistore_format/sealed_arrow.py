@@ -17,13 +17,12 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import xxhash
 
@@ -48,35 +47,22 @@ class SealedWriter:
     """Builds one sealed Arrow file in memory, a block (record batch) at a time.
 
     Args:
-        room: uint8: memory for the file, where it is known what that cannot exceed; it is then never moved.
+        file: where it is built; memory that grows by default.
     """
 
-    def __init__(self, schema: pa.Schema, *, room: np.ndarray | None = None) -> None:
+    def __init__(self, schema: pa.Schema, *, file: io.BytesIO | RoomSink | None = None) -> None:
         if _find_dictionary(schema):
             raise ValueError(f"column {_find_dictionary(schema)} is a dictionary; store its values")
         self._schema = schema
-        self._file = io.BytesIO() if room is None else RoomSink(room)
-        self._room = room
+        self._file = io.BytesIO() if file is None else file
         self._sink = pa.PythonFile(self._file, mode="w")
         self._writer = pa.ipc.new_file(self._sink, schema)
         self._schema_end = len(_MAGIC) + schema.serialize().size
         self._ends: list[int] = []
 
-    def write(
-        self, batch: pa.RecordBatch, *, stand_in: pa.Buffer | None = None, values: Iterable[bytes | memoryview] = ()
-    ) -> None:
-        """Add one block.
-
-        Args:
-            stand_in: a buffer of the batch in whose place these values are written, where there is a room.
-        """
-        if stand_in is not None:
-            if not isinstance(self._file, RoomSink):
-                raise ValueError("values are gathered into a room only")
-            self._file.replace(stand_in, values)
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add one block."""
         self._writer.write_batch(batch)
-        if isinstance(self._file, RoomSink) and self._file.waits:
-            raise AssertionError("Arrow wrote a copy of a buffer that stands for values")
         self._ends.append(self._sink.tell())
 
     def finish(
@@ -91,7 +77,7 @@ class SealedWriter:
         """
         if not self._ends:
             raise ValueError("a sealed Arrow file has at least one block")
-        whole = self._written()
+        whole = self._file.getbuffer()
         _replace(whole[: self._schema_end], late)
         spans = _checksums(whole, self._ends)
         del whole  # an exported buffer would forbid the sink to grow
@@ -100,7 +86,7 @@ class SealedWriter:
         empty = pa.RecordBatch.from_pylist([], schema=self._schema)
         self._writer.write_batch(empty, custom_metadata=metadata)
         self._writer.close()
-        data = self._written()
+        data = self._file.getbuffer()
         tail = data[self._ends[-1] :]
         _replace(tail, late)
         if bytes(tail).count(_MARKER) != 1:
@@ -108,11 +94,6 @@ class SealedWriter:
         at = _find_seal(bytes(tail))
         tail[at : at + 64] = compute_seal(tail, at)
         return data
-
-    def _written(self) -> memoryview:
-        if isinstance(self._file, io.BytesIO):
-            return self._file.getbuffer()
-        return memoryview(self._room)[: self._file.tell()]  # type: ignore[arg-type]
 
 
 def _replace(data: memoryview, texts: Mapping[bytes, bytes]) -> None:

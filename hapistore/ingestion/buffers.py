@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import sys
 import threading
-from collections.abc import Callable
 
 import numpy as np
 
@@ -15,15 +14,20 @@ _IDLE_REFERENCES = 3  # to an array: the pool's list, the loop's variable, and t
 _IDLE_OWNER_REFERENCES = 2  # to the memory behind it: the array, and the count's own argument
 
 
-class Pool:
-    """Arrays of bytes. One is handed out again when nothing refers to it, or to a view of it, any more.
+def _fresh_pages(size: int) -> np.ndarray:
+    """Memory that begins at a page, and is of huge pages where numpy gets them: a disk takes it in fewer pieces.
 
-    Args:
-        fresh: makes one of so many bytes.
+    Small pages, whose first touch can cost less a byte in virtual machines, made no difference to whole runs.
     """
+    memory = np.empty(size + mmap.PAGESIZE, np.uint8)
+    start = -memory.ctypes.data % mmap.PAGESIZE
+    return memory[start : start + size]
 
-    def __init__(self, fresh: Callable[[int], np.ndarray]) -> None:
-        self._fresh = fresh
+
+class Pool:
+    """Arrays of bytes. One is handed out again when nothing refers to it, or to a view of it, any more."""
+
+    def __init__(self) -> None:
         self._all: list[np.ndarray] = []
         self._lock = threading.Lock()
 
@@ -37,20 +41,8 @@ class Pool:
                 if sys.getrefcount(array) == _IDLE_REFERENCES and sys.getrefcount(array.base) == _IDLE_OWNER_REFERENCES:
                     return array
             # Rounded up, so that the next that is a little larger fits as well.
-            self._all.append(self._fresh(-(-size // BUFFER_BYTES) * BUFFER_BYTES))
+            self._all.append(_fresh_pages(-(-size // BUFFER_BYTES) * BUFFER_BYTES))
             return self._all[-1]
-
-
-def small_pages(size: int) -> np.ndarray:
-    """Memory whose first touch costs little: of virtual machines, a huge page's can cost six times as much a byte."""
-    return np.frombuffer(mmap.mmap(-1, size), np.uint8)
-
-
-def huge_pages(size: int) -> np.ndarray:
-    """Memory that begins at a page, and is of huge pages where numpy gets them: a disk takes it in fewer pieces."""
-    memory = np.empty(size + mmap.PAGESIZE, np.uint8)
-    start = -memory.ctypes.data % mmap.PAGESIZE
-    return memory[start : start + size]
 
 
 class Buffers:
@@ -60,7 +52,7 @@ class Buffers:
     """
 
     def __init__(self) -> None:
-        self._pool = Pool(small_pages)
+        self._pool = Pool()
         self._thread = threading.local()
 
     def room(self) -> np.ndarray:

@@ -38,7 +38,7 @@ def hash_images(data: np.ndarray, places: np.ndarray, sizes: np.ndarray) -> list
         data: uint8; places, sizes: int64 [n]: where in it each image begins, and how long it is.
 
     Returns:
-        32 bytes for each; of one whose size is negative, nobody knows which.
+        32 bytes for each image; any bytes where a size is negative, which is no image.
     """
     digests = np.empty((len(places), 32), np.uint8)
     if not (_FOUND and _hash_all(data, places, sizes, digests)):

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
+import numpy as np
+
 from hapistore_format import ImageRecord
 from hapistore_format.image_shard_arrow import BLOCK_BYTES, ROW_BYTES
 
 from ..catalog import StoredShard
 from ..catalog.image_writers import ShardWriter, new_shard_writer
 from ..catalog.images import store_shard_file
+from ..errors import HapistoreError
 from ..stores import ObjectStore
-from .buffers import Pool, huge_pages
+from ..units import format_bytes
+from .buffers import Pool
 
 # Blocks that wait to be laid into a shard, beside the one that is: their records are held in memory.
 _BLOCKS = 2
@@ -34,7 +38,7 @@ class ShardStream:
         self._store, self._shard_bytes, self._layout = store, shard_bytes, layout
         self._laying = ThreadPoolExecutor(1, thread_name_prefix="hapistore-shard")
         self._uploading = ThreadPoolExecutor(1, thread_name_prefix="hapistore-upload")
-        self._rooms = Pool(huge_pages)
+        self._rooms = Pool()
         self._laid: deque[Future[None]] = deque()
         self._upload: Future[StoredShard] | None = None
         self._stored: list[StoredShard] = []
@@ -72,11 +76,12 @@ class ShardStream:
         self._await_upload()
         return self._stored
 
-    def _lay_block(self) -> ShardWriter:
+    def _lay_block(self, *, last: bool = False) -> ShardWriter:
         """Have the block laid into the shard that is being filled, which is returned."""
         if self._writer is None:
-            most_bytes = max(self._shard_bytes, self._filled_bytes)  # more, where one image is
-            self._writer = new_shard_writer(self._layout, most_bytes, take_room=self._rooms.take)
+            # One image may be larger than a shard should be.
+            most_bytes = self._filled_bytes if last else max(self._shard_bytes, self._filled_bytes)
+            self._writer = new_shard_writer(self._layout, most_bytes, take_room=self._take_room)
         while len(self._laid) > _BLOCKS:
             self._laid.popleft().result()
         self._laid.append(self._laying.submit(_lay, self._writer, self._block))
@@ -84,12 +89,19 @@ class ShardStream:
         return self._writer
 
     def _close_shard(self) -> None:
-        writer = self._lay_block()
+        writer = self._lay_block(last=True)
         self._await_upload()  # so that two shards are in memory, and no more
         self._upload = self._uploading.submit(self._store_shard, writer, tuple(self._laid))
         self.rows.append(self._filled_rows)
         self._writer = None
         self._filled_rows = self._filled_bytes = 0
+
+    def _take_room(self, size: int) -> np.ndarray:
+        try:
+            return self._rooms.take(size)
+        except MemoryError:
+            found = f"a shard of {format_bytes(size)} does not fit in memory"
+            raise HapistoreError(f"{found}; choose smaller shards (--shard-size)") from None
 
     def _await_upload(self) -> None:
         if self._upload:

@@ -12,6 +12,7 @@ import pytest
 import hapistore as hs
 from hapistore.errors import HapistoreError, OutOfMemory
 from hapistore.extraction.batching import BatchRunner
+from hapistore.extraction.executors.protocol import is_out_of_memory
 
 
 class _Small:
@@ -65,6 +66,27 @@ def test_a_budget_below_one_image_is_an_error_with_the_numbers(store, prefix):
     with pytest.raises(HapistoreError, match=r"budget is 50 MiB, and one image takes .* give --memory of at least"):
         hs.extract(store, "mixed", prefix, options=options)
     assert not any(store.list("features/"))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            True,
+        ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("could not create a primitive"), True),
+        (
+            RuntimeError("could not create a primitive descriptor for a convolution forward propagation primitive"),
+            False,
+        ),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_what_is_known_to_be_about_memory(error, expected):
+    assert is_out_of_memory(error) is expected
 
 
 _LIMITED = """

@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 _LEFT = """
 import os, signal, threading
 import numpy as np
@@ -25,6 +23,5 @@ os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def test_a_signal_after_an_executor_ended_in_another_thread(environment):
-    pytest.importorskip("openvino")
     done = subprocess.run([sys.executable, "-c", _LEFT], env=environment, capture_output=True, text=True, timeout=240)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from hapistore.catalog import open_image_shard, verify_store
 from hapistore.ingestion import IngestOptions, image_folder, ingest
-from hapistore.ingestion.buffers import BUFFER_BYTES, Buffers, Pool, huge_pages, small_pages
+from hapistore.ingestion.buffers import BUFFER_BYTES, Buffers, Pool
 
 VIEWS: dict[str, Callable[[np.ndarray], Any]] = {
     "itself": lambda array: array,
@@ -27,10 +27,9 @@ VIEWS: dict[str, Callable[[np.ndarray], Any]] = {
 }
 
 
-@pytest.mark.parametrize("pages", [small_pages, huge_pages])
 @pytest.mark.parametrize("kind", VIEWS)
-def test_what_is_referred_to_is_not_handed_out(kind, pages):
-    pool = Pool(pages)
+def test_what_is_referred_to_is_not_handed_out(kind):
+    pool = Pool()
     view = VIEWS[kind](pool.take(1000))
     place = pool.take(1000).ctypes.data
     for _ in range(3):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from hapistore.catalog.images import store_image_shard
+from hapistore.errors import HapistoreError
 from hapistore.ingestion.streaming import ShardStream
 from hapistore.stores import MemoryStore
 from hapistore_format import LAYOUTS, ImageRecord, record_digest
@@ -59,3 +60,19 @@ def test_no_shard_lacks_a_block_that_could_not_be_laid(bad):
         with pytest.raises(pa.ArrowException):
             stream.finish()
     assert list(store.list()) == []
+
+
+def test_a_shard_of_one_block_takes_no_more_room_than_it_needs():
+    with ShardStream(MemoryStore(), shard_bytes=1 << 50, layout="arrow") as stream:
+        stream.add(record(100))
+        (stored,) = stream.finish()
+    assert stored.bytes < MIB
+
+
+def test_shards_that_no_memory_holds_are_an_error_with_what_to_do():
+    store = MemoryStore()
+    with ShardStream(store, shard_bytes=1 << 50, layout="arrow") as stream:
+        stream.add(record(3 * MIB))
+        with pytest.raises(HapistoreError, match=r"TiB does not fit in memory; choose smaller shards"):
+            stream.add(record(3 * MIB, 1))
+    assert not list(store.list())

@@ -55,13 +55,18 @@ class Executor(Protocol):
 OUT_OF_MEMORY_TEXTS = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "bad allocation", "alloc failed",
     "failed to allocate",
+    # oneDNN says no more when its scratchpad or its code finds no memory; an operator that it does not know has no
+    # primitive *descriptor*.
+    "could not create a primitive", "could not execute a primitive", "could not create a memory",
 )  # fmt: skip
+_NOT_ABOUT_MEMORY = "primitive descriptor"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a framework's error means that memory ran out: they raise RuntimeError for it."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(known in text for known in OUT_OF_MEMORY_TEXTS)
+    known = _NOT_ABOUT_MEMORY not in text and any(known in text for known in OUT_OF_MEMORY_TEXTS)
+    return isinstance(error, MemoryError) or known
 
 
 def executor_failed(error: BaseException) -> ExecutorFailed:
