@@ -3,11 +3,17 @@
 from .augmenting import AugmentOptions, parse_augment
 from .executors import EXECUTORS, Executor, ExecutorChoice, choose_executor, open_executor
 from .extracting import extract
-from .job_reports import JobReport, WorkerReport
-from .jobs import ExtractionJob, Network
 from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
-from .worker import ExtractionWorker, WorkerOptions, extract_jobs
+from .worker import (
+    ExtractionJob,
+    ExtractionWorker,
+    JobReport,
+    Network,
+    WorkerOptions,
+    WorkerReport,
+    extract_jobs,
+)
 
 __all__ = [
     "EXECUTORS",

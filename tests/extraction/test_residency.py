@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from hapistore.extraction.residency import Residency
+from hapistore.extraction.worker.residency import Residency
 
 JOBS = st.sampled_from("abcd")
 KEYS = st.sampled_from("xyz")

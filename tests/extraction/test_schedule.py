@@ -11,11 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import hapistore as hs
 from hapistore.extraction import ExtractionJob, ExtractionWorker, Network
-from hapistore.extraction.active_job import ActiveJob
-from hapistore.extraction.jobs import CheckedJob
-from hapistore.extraction.loading import Loader
 from hapistore.extraction.profiles import ExtractionProfile
-from hapistore.extraction.schedule import Schedule
+from hapistore.extraction.worker.active_job import ActiveJob
+from hapistore.extraction.worker.jobs import CheckedJob
+from hapistore.extraction.worker.loading import Loader
+from hapistore.extraction.worker.schedule import Schedule
 from hapistore.planning import MemoryModel, ThroughputCurve
 from hapistore.stores import MemoryStore
 from hapistore_format import DatasetVersion, Recipe, ShardRef

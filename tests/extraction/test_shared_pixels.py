@@ -12,8 +12,8 @@ import pytest
 
 import hapistore as hs
 from hapistore.catalog import open_image_shard, resolve_version
-from hapistore.extraction.shared_pixels import PixelHub
 from hapistore.extraction.trace import Trace
+from hapistore.extraction.worker.shared_pixels import PixelHub
 
 PREPROCESS = hs.Preprocess(resize_px=32, crop_px=(32, 32), mean_levels=(0.0,) * 3, std_levels=(1.0,) * 3)
 ROW_BYTES = 32 * 32 * 3

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hapistore.extraction.turns import Turns
+from hapistore.extraction.worker.turns import Turns
 
 
 @settings(max_examples=20)

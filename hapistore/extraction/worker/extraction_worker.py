@@ -17,16 +17,16 @@ import numpy as np
 
 from hapistore_format import write_feature_shard
 
-from ..errors import HapistoreError, UsageError
-from ..stores import ObjectStore
-from ..units import format_bytes
-from . import memory
+from ...errors import HapistoreError, UsageError
+from ...stores import ObjectStore
+from ...units import format_bytes
+from .. import memory
+from ..options import ExtractResult
 from .active_job import ActiveJob
 from .job_reports import JobReport, WorkerReport
 from .job_run import Paused, Stopped
 from .jobs import ExtractionJob, JobChecker
 from .loading import Loader
-from .options import ExtractResult
 from .schedule import Schedule
 from .shared_pixels import PixelHub
 from .turns import AT_ONCE, Turns

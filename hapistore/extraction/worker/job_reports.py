@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .options import ExtractResult
+from ..options import ExtractResult
 
 STATES = ("waiting", "running", "done", "failed", "refused", "stopped")
 

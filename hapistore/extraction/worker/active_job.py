@@ -13,15 +13,15 @@ import numpy as np
 
 from hapistore_format import ShardRef
 
-from ..planning import MemoryModel, ThroughputCurve
-from ..stores import ObjectStore
-from .filling import extract_recipes
+from ...planning import MemoryModel, ThroughputCurve
+from ...stores import ObjectStore
+from ..filling import extract_recipes
+from ..options import ExtractOptions, ExtractResult
+from ..profiles import ExtractionProfile
 from .job_reports import JobReport
 from .job_run import Paused, SharedEngine, Stopped
 from .jobs import CheckedJob
 from .loading import Loaded, Loader, host_model
-from .options import ExtractOptions, ExtractResult
-from .profiles import ExtractionProfile
 from .residency import Residency
 from .shared_pixels import WINDOW_BYTES, PixelHub
 from .turns import Turns

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..planning import FairState
+from ...planning import FairState
 
 AT_ONCE = 2
 

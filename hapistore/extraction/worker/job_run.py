@@ -10,19 +10,19 @@ import numpy as np
 
 from hapistore_format import ShardRef
 
-from ..errors import HapistoreError
-from . import memory
-from .bad_images import BadImage
-from .batching import FAILURES_TO_GIVE_UP, all_fail
-from .executors import ExecutorChoice
-from .forwarding import versions_of_libraries
-from .grouping import Part
-from .halving import Failure, HalvingRunner
+from ...errors import HapistoreError
+from .. import memory
+from ..bad_images import BadImage
+from ..batching import FAILURES_TO_GIVE_UP, all_fail
+from ..executors import ExecutorChoice
+from ..forwarding import versions_of_libraries
+from ..grouping import Part
+from ..halving import Failure, HalvingRunner
+from ..pixels import ShardPixels
+from ..trace import Trace
 from .jobs import CheckedJob
 from .loading import Loaded
-from .pixels import ShardPixels
 from .shared_pixels import PixelHub
-from .trace import Trace
 
 # So many batches in a row that are killed, though the kernel has killed nothing: some other guard of memory did.
 _KILLS_TO_BELIEVE = 3

@@ -9,15 +9,15 @@ from typing import TypeVar
 
 from hapistore_format import DatasetVersion, Recipe, get_codec
 
-from ..catalog import require_store, resolve_version
-from ..catalog.codec_choice import AUTO, check_max_error
-from ..catalog.features import list_tasks
-from ..errors import HapistoreError, UsageError
-from ..images import Preprocess
-from ..models import Prefix, load_backbone
-from ..stores import ObjectStore
-from .executors import EXECUTORS
-from .recipes import recipe_of
+from ...catalog import require_store, resolve_version
+from ...catalog.codec_choice import AUTO, check_max_error
+from ...catalog.features import list_tasks
+from ...errors import HapistoreError, UsageError
+from ...images import Preprocess
+from ...models import Prefix, load_backbone
+from ...stores import ObjectStore
+from ..executors import EXECUTORS
+from ..recipes import recipe_of
 
 _Out = TypeVar("_Out")
 

@@ -18,12 +18,12 @@ import numpy as np
 
 from hapistore_format import ImageShard, ShardRef
 
-from ..catalog import open_image_shard
-from ..errors import ImageError
-from ..images import Preprocess
-from ..stores import ObjectStore
-from .bad_images import BadImage
-from .trace import Trace
+from ...catalog import open_image_shard
+from ...errors import ImageError
+from ...images import Preprocess
+from ...stores import ObjectStore
+from ..bad_images import BadImage
+from ..trace import Trace
 
 # Decoded rows that a scan holds.
 WINDOW_BYTES = 48 << 20

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..catalog import register_recipe
-from ..catalog.recipes import is_registered
-from ..models import Prefix
-from ..stores import ObjectStore
-from . import memory
-from .executors import ChildExecutor, ExecutorChoice, choose_executor
-from .forwarding import versions_of_libraries
+from ...catalog import register_recipe
+from ...catalog.recipes import is_registered
+from ...models import Prefix
+from ...stores import ObjectStore
+from .. import memory
+from ..executors import ChildExecutor, ExecutorChoice, choose_executor
+from ..forwarding import versions_of_libraries
+from ..probing import probe_child
+from ..profiles import ExtractionProfile, ProfileKey, load_profile, save_profile
+from ..recipes import recipe_of
 from .jobs import CheckedJob
-from .probing import probe_child
-from .profiles import ExtractionProfile, ProfileKey, load_profile, save_profile
-from .recipes import recipe_of
 
 # Of a process with torch and an executor, and of an image in it, where nothing was measured.
 _PROCESS_BYTES, _IMAGE_BYTES, _GUESSED_IMAGES = 450 << 20, 40 << 20, 8

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from ..planning import BatchPlanner, Decision, Job, MemoryModel, ThroughputCurve
-from ..planning.batch_plan import PAGE_BYTES
-from . import memory
+from ...planning import BatchPlanner, Decision, Job, MemoryModel, ThroughputCurve
+from ...planning.batch_plan import PAGE_BYTES
+from .. import memory
+from ..profiles import ExtractionProfile
 from .active_job import ActiveJob
 from .loading import Loader
-from .profiles import ExtractionProfile
 from .residency import Residency
 
 # Of the budget; what this process takes is not still.
