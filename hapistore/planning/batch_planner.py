@@ -75,7 +75,7 @@ class _Held:
         """Its memory as a line that is nowhere below the model's bound: the chord of what is convex."""
         job = self.job
         smallest, largest = job.model.upper_bytes(job.min_batch), job.model.upper_bytes(job.max_batch)
-        if self.alone or smallest > budget_bytes >= smallest / job.model.raised:
+        if (self.alone or smallest > budget_bytes) and budget_bytes >= smallest / job.model.raised:
             # It ran out of memory though its model had it fit: the last resort is the whole budget.
             smallest = largest = float(budget_bytes)
         image = (largest - smallest) / max(1, job.max_batch - job.min_batch)
