@@ -2,7 +2,8 @@
 
 from .candidates import EXECUTORS
 from .child import ChildExecutor
-from .choosing import ExecutorChoice, choose_executor, open_executor
+from .choice import ExecutorChoice
+from .choosing import choose_executor, open_executor
 from .eager import EagerExecutor
 from .inductor import InductorExecutor
 from .onnx_runtime import OnnxExecutor
