@@ -57,15 +57,9 @@ class ExecutorContract:
 
     Attributes:
         precision: what it is to be held to.
-        limited_script: Python that makes ``executor`` and ``pixels_shape``, for a process whose memory runs out;
-            "" where that cannot be provoked. limited_images, limited_spare_bytes: the batch that is too large, and the
-            address space it has.
     """
 
     precision = "f32"
-    limited_script = ""
-    limited_images = 96
-    limited_spare_bytes = 48 << 20
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -167,9 +161,25 @@ class ExecutorContract:
         assert executor.peak_bytes() >= idle > 0
         assert executor.free_bytes() > 0
 
+    def test_closing_twice_is_as_good_as_once(self, executor: Executor) -> None:
+        """The last test: nothing runs after it."""
+        executor.close()
+        executor.close()
+
+
+class OutOfMemoryContract:
+    """Inherit it too where an executor takes its memory from the address space of its process.
+
+    Attributes:
+        limited_script: Python that makes ``executor`` and ``pixels_shape``, for a process whose memory runs out.
+        limited_images, limited_spare_bytes: the batch that is too large, and the address space it has.
+    """
+
+    limited_script: str
+    limited_images = 96
+    limited_spare_bytes = 48 << 20
+
     def test_running_out_of_memory_is_an_error_that_leaves_it_whole(self) -> None:
-        if not self.limited_script:
-            pytest.skip("memory cannot be made to run out under this executor")
         program = _LIMITED.format(
             script=self.limited_script, images=self.limited_images, spare=self.limited_spare_bytes
         )
@@ -178,8 +188,3 @@ class ExecutorContract:
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["raised"] == OutOfMemory.__name__, found
         assert found["after"] == 0, found
-
-    def test_closing_twice_is_as_good_as_once(self, executor: Executor) -> None:
-        """The last test: nothing runs after it."""
-        executor.close()
-        executor.close()

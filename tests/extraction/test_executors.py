@@ -12,11 +12,9 @@ from hapistore.extraction.executors import (
     OnnxExecutor,
     OpenVINOExecutor,
     inductor,
-    onnx_runtime,
-    openvino,
 )
 from hapistore.extraction.executors.agreement import compare
-from hapistore.testing.executor_contract import ExecutorContract
+from hapistore.testing.executor_contract import ExecutorContract, OutOfMemoryContract
 
 _LIMITED_LITE0 = """
 import hapistore as hs
@@ -42,7 +40,7 @@ class _OnNetworks(ExecutorContract):
         return np.stack([prefix.preprocess(path.read_bytes()) for path in paths])
 
 
-class TestTorch(_OnNetworks):
+class TestTorch(_OnNetworks, OutOfMemoryContract):
     """It is what the others are compared with, so small networks do."""
 
     limited_script = _LIMITED_LITE0.format("EagerExecutor(prefix)")
@@ -67,8 +65,7 @@ class TestTorchBf16(_OnNetworks):
         return EagerExecutor(prefix, "cpu", "bf16")
 
 
-@pytest.mark.skipif(bool(openvino.missing()), reason=f"OpenVINO: {openvino.missing()}")
-class TestOpenVINO(_OnNetworks):
+class TestOpenVINO(_OnNetworks, OutOfMemoryContract):
     limited_script = _LIMITED_LITE0.format("OpenVINOExecutor(prefix)")
 
     @pytest.fixture(scope="class")
@@ -77,7 +74,7 @@ class TestOpenVINO(_OnNetworks):
         return OpenVINOExecutor(prefix)
 
 
-class TestOpenVINOTwoStreams(TestOpenVINO):
+class TestOpenVINOTwoStreams(_OnNetworks, OutOfMemoryContract):
     limited_script = _LIMITED_LITE0.format("OpenVINOExecutor(prefix, streams=2)")
 
     @pytest.fixture(scope="class")
@@ -86,9 +83,8 @@ class TestOpenVINOTwoStreams(TestOpenVINO):
         return OpenVINOExecutor(prefix, "f32", streams=2)
 
 
-class TestOpenVINOBf16(TestOpenVINO):
+class TestOpenVINOBf16(_OnNetworks):
     precision = "bf16"
-    limited_script = ""  # as in f32
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -103,8 +99,7 @@ class TestOpenVINOBf16TwoStreams(TestOpenVINOBf16):
         return OpenVINOExecutor(prefix, "bf16", streams=2)
 
 
-@pytest.mark.skipif(bool(onnx_runtime.missing()), reason=f"ONNX Runtime: {onnx_runtime.missing()}")
-class TestOnnx(_OnNetworks):
+class TestOnnx(_OnNetworks, OutOfMemoryContract):
     limited_script = _LIMITED_LITE0.format("OnnxExecutor(prefix)")
 
     @pytest.fixture(scope="class")
@@ -133,12 +128,10 @@ class TestTorchBf16InAChild(_InAChild):
     label, precision = "torch", "bf16"
 
 
-@pytest.mark.skipif(bool(openvino.missing()), reason=f"OpenVINO: {openvino.missing()}")
 class TestOpenVINOInAChild(_InAChild):
     label = "openvino 2 streams"
 
 
-@pytest.mark.skipif(bool(onnx_runtime.missing()), reason=f"ONNX Runtime: {onnx_runtime.missing()}")
 class TestOnnxInAChild(_InAChild):
     label = "onnx"
 
