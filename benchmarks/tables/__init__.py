@@ -1,0 +1,1 @@
+"""Tables of the documents from recorded results; ``python -m benchmarks.tables`` writes them."""
