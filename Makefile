@@ -13,7 +13,7 @@ demo: $(READY)  ## Transfer learning on real photographs, from compressed featur
 	$(BIN)/hapistore demo
 
 test: $(READY)  ## All tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart=0
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 check: $(READY)  ## Lint, types, and which room may import which
 	$(BIN)/ruff check .

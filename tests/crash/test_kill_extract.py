@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 import hapistore as hs
@@ -21,24 +23,24 @@ def ingested(photographs, write_manifest, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def victim(make_victim, request):
-    variants = ("--variants", "2") if request.param == "variants" else ()
-    arguments = ("extract", "cells", "--backbone", "efficientnet_lite0", "--codec", "f32,u8c+zstd", *variants)
-    # Eager torch starts sooner than a compiled network, so more of the time is extraction.
-    return make_victim(*arguments, "--executor", "torch", begun=lambda store: (store / "models").exists())
+def undisturbed(make_victim, ingested, copy_store, tmp_path_factory):
+    """By kind: who is killed; a store of a whole run; the seconds that took."""
+
+    @functools.cache
+    def run(kind: str):
+        variants = ("--variants", "2") if kind == "variants" else ()
+        arguments = ("extract", "cells", "--backbone", "efficientnet_lite0", "--codec", "f32,u8c+zstd", *variants)
+        # Eager torch starts sooner than a compiled network, so more of the time is extraction.
+        victim = make_victim(*arguments, "--executor", "torch", begun=lambda store: (store / "models").exists())
+        store = copy_store(ingested, tmp_path_factory.mktemp("undisturbed") / "store")
+        return victim, store, victim.run(store)
+
+    return run
 
 
-@pytest.fixture(scope="module")
-def undisturbed(victim, ingested, copy_store, tmp_path_factory):
-    store = copy_store(ingested, tmp_path_factory.mktemp("undisturbed") / "store")
-    return store, victim.run(store)
-
-
-@pytest.mark.parametrize(("victim", "moment"), KILLS, indirect=["victim"])
-def test_extract_killed_then_run_again(
-    victim, ingested, undisturbed, copy_store, tmp_path, assert_same_features, moment
-):
-    whole, seconds = undisturbed
+@pytest.mark.parametrize(("kind", "moment"), KILLS)
+def test_extract_killed_then_run_again(undisturbed, ingested, copy_store, tmp_path, assert_same_features, kind, moment):
+    victim, whole, seconds = undisturbed(kind)
     store = copy_store(ingested, tmp_path / "store")
     killed = victim.kill_after(store, seconds * moment / MOMENTS)
     before = {path: path.stat().st_mtime_ns for path in store.glob("features/**/*.arrow")}

@@ -12,10 +12,10 @@ from hapistore.extraction.trace import STAGES
 
 
 @pytest.mark.parametrize("child", [False, True])
-def test_every_stage_of_every_image_is_in_the_trace(store, prefix, tmp_path, child):
+def test_every_stage_of_every_image_is_in_the_trace(store, resnet, tmp_path, child):
     path = tmp_path / "trace.json"
     options = hs.ExtractOptions(executor="torch", trace=path, child=child, max_batch=8)
-    result = hs.extract(store, "mixed", prefix, codecs=["f32", "u8c+zstd"], options=options)
+    result = hs.extract(store, "mixed", resnet, codecs=["f32", "u8c+zstd"], options=options)
     assert list(result.stage_seconds) == list(STAGES)
     events = json.loads(path.read_text())["traceEvents"]
     spans = [event for event in events if event["ph"] == "X"]

@@ -148,6 +148,8 @@ def test_weights_that_cannot_be_downloaded(monkeypatch):
         raise URLError("no route")
 
     monkeypatch.setattr(models.ResNet18_Weights, "get_state_dict", no_network)
+    # What a machine without a route raises too, after three quarters of a minute of further tries.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UsageError, match=r"cannot be fetched \(URLError.*--weights random, or --weights FILE"):
         load_backbone(RESNET)
     with pytest.raises(UsageError, match=r"pretrained weights of timm/resnet10t cannot be fetched"):
