@@ -16,8 +16,9 @@ from PIL import Image
 
 from ..errors import UsageError
 from .changes import ChangeOf
+from .cropping import crop_centre
 from .decode import decode_rgb
-from .fast import decode_resized, decode_whole, require_fast, resize_pixels
+from .fast import decode_towards, decode_whole, require_fast, resize_crop, resize_pixels
 
 DECODERS = ("pillow", "fast")
 _FILTERS = {
@@ -125,10 +126,11 @@ class Preprocess:
 
     def _crop_pillow(self, image: Image.Image) -> np.ndarray:
         resized = image.resize(self._resized_size(image.width, image.height), _FILTERS[self.interpolation])
-        return np.asarray(_crop_centre(resized, *self.crop_px), dtype=np.uint8)
+        return np.asarray(crop_centre(resized, *self.crop_px), dtype=np.uint8)
 
     def _crop_fast(self, data: bytes | memoryview) -> np.ndarray:
-        return _crop_pixels(decode_resized(data, self._resized_size, self.interpolation), *self.crop_px)
+        pixels, size = decode_towards(data, self._resized_size)
+        return resize_crop(pixels, size, self.crop_px, self.interpolation)
 
     def _resized_size(self, width: int, height: int) -> tuple[int, int]:
         if isinstance(self.resize_px, tuple):
@@ -150,26 +152,3 @@ def with_decoder(preprocess: Preprocess, decoder: str) -> Preprocess:
     if decoder == "fast":
         require_fast()
     return replace(preprocess, decoder=decoder)
-
-
-def _crop_centre(image: Image.Image, height: int, width: int) -> Image.Image:
-    left, top = _crop_start(image.width, width), _crop_start(image.height, height)
-    # Pillow's crop pads with black where the box reaches outside.
-    return image.crop((left, top, left + width, top + height))
-
-
-def _crop_pixels(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The same of an array."""
-    top, left = _crop_start(pixels.shape[0], height), _crop_start(pixels.shape[1], width)
-    inside = pixels[max(top, 0) : top + height, max(left, 0) : left + width]
-    if inside.shape[:2] == (height, width):
-        return np.ascontiguousarray(inside)
-    padded = np.zeros((height, width, 3), np.uint8)
-    row, column = max(-top, 0), max(-left, 0)
-    padded[row : row + inside.shape[0], column : column + inside.shape[1]] = inside
-    return padded
-
-
-def _crop_start(side: int, crop: int) -> int:
-    # As torchvision's center_crop: the start is rounded half to even, padding before the image is truncated.
-    return round((side - crop) / 2) if side >= crop else -((crop - side) // 2)
