@@ -17,6 +17,7 @@ from PIL import Image
 import hapistore as hs
 from hapistore.errors import UsageError
 from hapistore.extraction import ExtractionJob, ExtractionWorker, Network, WorkerOptions, extract_jobs, memory
+from hapistore.extraction.worker.jobs import JobChecker
 
 # The operators live in a module that other processes can import too.
 sys.path.append(str(Path(__file__).parent))
@@ -218,3 +219,13 @@ def test_one_that_cannot_be_refuses_all(store, change, message):
             store, [good, job(**{"dataset": "mixed", "network": fragile(), "where": "jobs.toml, line 7", **change})]
         )
     assert sorted(info.name for info in store.list("")) == before
+
+
+def test_jobs_that_were_turned_down_leave_their_names_to_others(store):
+    checker = JobChecker(store)
+    good = job("mixed", fragile(), name="first")
+    with pytest.raises(UsageError):
+        checker.check([good, job("mixes", fragile(), name="second")])
+    assert [one.name for one in checker.check([good])] == ["first"]
+    with pytest.raises(UsageError, match="'first' is another job's"):
+        checker.check([good])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -131,20 +131,24 @@ class JobChecker:
             UsageError: there is no such store, dataset, codec, network or executor, or two jobs have one name.
         """
         require_store(self._store)
-        names = [self._name(job) for job in jobs]
+        names: list[str] = []
+        for job in jobs:
+            names.append(self._name(job, self._names.union(names)))
         # What takes no time first.
         bounds = [self._check_words(job) for job in jobs]
         versions = [_named(job, "dataset", partial(resolve_version, self._store, job.dataset)) for job in jobs]
-        return [self._check_network(*about) for about in zip(jobs, names, versions, bounds, strict=True)]
+        checked = [self._check_network(*about) for about in zip(jobs, names, versions, bounds, strict=True)]
+        self._names.update(names)  # only now: a job that was turned down leaves its name to others
+        return checked
 
-    def _name(self, job: ExtractionJob) -> str:
-        if job.name in self._names:
+    @staticmethod
+    def _name(job: ExtractionJob, taken: Set[str]) -> str:
+        if job.name in taken:
             raise UsageError(f"{_where(job)}field name: {job.name!r} is another job's; give each its own, or none")
         number, name = 2, job.name or f"{job.dataset}:{_short(job.network)}"
         made = name
-        while made in self._names:
+        while made in taken:
             made, number = f"{name}#{number}", number + 1
-        self._names.add(made)
         return made
 
     def _check_words(self, job: ExtractionJob) -> float:
