@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import isqrt
+from statistics import median
 
 from .memory_model import MemoryModel
 from .throughput import ThroughputCurve
 
-# A size is judged by its best of so many runs: the first pays for allocations and compilation.
-_RUNS_TO_JUDGE = 2
+# A size is judged by the median of its runs but the first, which pays for allocations and compilation. They take so
+# long together, as single runs of a few milliseconds vary in both directions; or there are so many.
+_SECONDS_TO_JUDGE, _FEWEST_RUNS, _MOST_RUNS = 0.15, 2, 16
 _PROBES = (2, 8)
 # No further beyond the largest size seen, in one jump.
 _LONGEST_JUMP = 16
@@ -54,7 +56,7 @@ class BatchSearch:
     batch: int = field(default=1, init=False)
     settled: bool = field(default=False, init=False)
     _here: ThroughputCurve = field(default_factory=ThroughputCurve, init=False)
-    _runs: dict[int, int] = field(default_factory=dict, init=False)
+    _runs: dict[int, list[float]] = field(default_factory=dict, init=False)
     _over: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ class BatchSearch:
         elif batch == self.batch:  # the short batch at a shard's end tells nothing
             self._over = 0
             self._note(batch, peak_bytes, seconds)
-            if not self.settled and self._runs[batch] >= _RUNS_TO_JUDGE:
+            if self._judge(batch) and not self.settled:
                 self._advance()
 
     def out_of_memory(self, batch: int) -> None:
@@ -95,9 +97,20 @@ class BatchSearch:
         # After a larger batch its memory is still there: what a smaller one takes can't be told any more.
         if batch >= max(self._runs, default=0):
             self.model = (self.model or MemoryModel(seen=())).observe(batch, peak_bytes - self.idle_bytes)
-        self.curve = self.curve.observe(batch, seconds)
-        self._here = self._here.observe(batch, seconds)
-        self._runs[batch] = self._runs.get(batch, 0) + 1
+        runs = self._runs.setdefault(batch, [])
+        if len(runs) < _MOST_RUNS:
+            runs.append(seconds)
+
+    def _judge(self, batch: int) -> bool:
+        """Whether it has run often enough to tell its throughput, which goes into the curves then."""
+        runs = self._runs[batch]
+        if len(runs) < _FEWEST_RUNS:
+            return False
+        if self.aim == "knee" and sum(runs[1:]) < _SECONDS_TO_JUDGE and len(runs) < _MOST_RUNS:
+            return False
+        typical = median(runs[1:])
+        self.curve, self._here = self.curve.observe(batch, typical), self._here.observe(batch, typical)
+        return True
 
     def _advance(self) -> None:
         top, largest = self.largest_fitting(), max(self._runs)

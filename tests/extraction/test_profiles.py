@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,6 @@ import pytest
 import hapistore as hs
 from hapistore.errors import HapistoreError
 from hapistore.extraction.batching import BatchRunner
-from hapistore.extraction.executors import EagerExecutor
 from hapistore.extraction.probing import probe_executor
 from hapistore.extraction.profiles import ExtractionProfile, ProfileKey, load_profile, save_profile
 from hapistore.planning import MemoryModel, ThroughputCurve
@@ -106,7 +107,7 @@ def test_an_extraction_keeps_what_it_measured(cache, store, prefix):
     kept = json.loads(file.read_bytes())
     assert (kept["key"]["program"], kept["key"]["executor"]) == (first.recipe.digest, "torch f32")
     sizes = [size for size, _ in kept["value"]["curve"]["rates"]]
-    assert sizes[0] == 1 and sizes[-1] == first.batch
+    assert sizes[0] == 1 and 1 < sizes[-1] <= first.batch  # 48 images need not be enough to judge the last
 
 
 def test_probing_measures_a_line():
@@ -124,8 +125,24 @@ def test_probing_keeps_to_its_budget_and_refuses_what_never_fits():
         probe_executor(_Line(), image, budget_bytes=550 << 20)
 
 
-def test_probing_a_real_network(prefix):
-    image = np.zeros(prefix.preprocess.pixel_shape, np.uint8)
-    profile = probe_executor(EagerExecutor(prefix), image, budget_bytes=1 << 40, batches=(1, 1, 4))
-    assert 1 << 20 < profile.model.bytes_per_image < 100 << 20
-    assert profile.curve.rate(4) > 0
+_PROBE = """
+import json
+import numpy as np
+import hapistore as hs
+from hapistore.extraction.executors import EagerExecutor
+from hapistore.extraction.probing import probe_executor
+
+prefix = hs.load_backbone("efficientnet_lite0").prefix("map")
+image = np.zeros(prefix.preprocess.pixel_shape, np.uint8)
+profile = probe_executor(EagerExecutor(prefix), image, budget_bytes=1 << 40, batches=(1, 1, 4))
+print(json.dumps([profile.model.bytes_per_image, profile.curve.rate(4)]))
+"""
+
+
+def test_probing_a_real_network(environment):
+    """In a process of its own: what another test's network leaves with the allocator would be used again."""
+    done = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    bytes_per_image, rate = json.loads(done.stdout)
+    assert 1 << 20 < bytes_per_image < 100 << 20
+    assert rate > 0

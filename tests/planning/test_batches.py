@@ -140,6 +140,19 @@ def test_a_slow_first_run_does_not_decide():
     assert sizes[-1] / Simulated().seconds(sizes[-1]) >= 0.96 * best_rate(Simulated())
 
 
+def test_a_run_that_was_lucky_does_not_decide():
+    """On virtual machines a run of milliseconds may be twice as fast as others of its size."""
+
+    class Lucky(Simulated):
+        def seconds(self, batch):
+            lucky = batch == 2 and self.ran.count(2) == 1
+            return super().seconds(batch) / (10 if lucky else 1)
+
+    executor = Lucky(overhead_s=0.02, image_s=0.003)
+    sizes = executor.drive(search(executor, 1 << 40))
+    assert sizes[-1] > 32
+
+
 def test_noise_does_not_keep_it_from_settling_near_the_best():
     for seed in range(20):
         executor = Simulated(knee=64, slowdown=1.5, noise=0.05, random=random.Random(seed))
@@ -246,7 +259,7 @@ def test_on_any_line_and_curve(idle, image, fixed, headroom, overhead, image_s, 
         overhead_s=overhead, image_s=image_s, knee=knee, slowdown=slowdown,
     )  # fmt: skip
     budget = executor.peak(1) + headroom * MB  # one image fits, or there is nothing to plan
-    sizes = executor.drive(search(executor, budget, max_batch=bound), turns=40)
+    sizes = executor.drive(search(executor, budget, max_batch=bound), turns=200)
     assert all(1 <= size <= bound for size in sizes)
     assert max(executor.peak(size) for size in sizes) <= budget
     assert len(set(sizes[-5:])) == 1  # it has settled
