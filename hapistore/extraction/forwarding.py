@@ -58,11 +58,13 @@ class Forward:
             memory_bytes=options.memory_bytes,
         )
         versions = versions_of_libraries()
+        # No batch has images of two shards: the search would wait for ever for one that is larger.
+        most = max(shard.rows * len(variants) for shard, variants in wanted)
         executor = self._executor = self.choice.executor
         self._runner = BatchRunner(
             executor,
             budget_bytes=options.memory_bytes or executor.idle_bytes() + int(_DEFAULT_SHARE * executor.free_bytes()),
-            max_batch=options.max_batch,
+            max_batch=min(options.max_batch, most),
             profile_key=_profile_key(recipe, self.choice, versions),
             trace=trace,
         )

@@ -12,6 +12,7 @@ import pytest
 
 import hapistore as hs
 from hapistore.errors import HapistoreError
+from hapistore.extraction import forwarding
 from hapistore.extraction.batching import BatchRunner
 from hapistore.extraction.probing import probe_executor
 from hapistore.extraction.profiles import ExtractionProfile, ProfileKey, load_profile, save_profile
@@ -108,6 +109,21 @@ def test_an_extraction_keeps_what_it_measured(cache, store, prefix):
     assert (kept["key"]["program"], kept["key"]["executor"]) == (first.recipe.digest, "torch f32")
     sizes = [size for size, _ in kept["value"]["curve"]["rates"]]
     assert sizes[0] == 1 and 1 < sizes[-1] <= first.batch  # 48 images need not be enough to judge the last
+
+
+@pytest.mark.parametrize("bound", [3, 256])
+def test_no_batch_is_sought_beyond_the_rows_of_a_shard(cache, store, resnet, monkeypatch, bound):
+    """It has images of one shard only, so a larger one would never be judged."""
+    bounds = []
+
+    class Recording(BatchRunner):
+        def __init__(self, executor, *, max_batch, **more):
+            bounds.append(max_batch)
+            super().__init__(executor, max_batch=max_batch, **more)
+
+    monkeypatch.setattr(forwarding, "BatchRunner", Recording)
+    done = hs.extract(store, "mixed", resnet, options=hs.ExtractOptions(executor="torch", max_batch=bound))
+    assert bounds == [min(bound, max(shard.rows for shard in done.version.shards))]
 
 
 def test_probing_measures_a_line():

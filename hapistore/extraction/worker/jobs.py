@@ -97,6 +97,11 @@ class CheckedJob:
         return max((shard.rows for shard in self.version.shards), default=0)
 
     @property
+    def max_batch(self) -> int:
+        """The job's own bound, and that of a shard's rows: no extraction batch has images of two."""
+        return max(1, min(self.job.max_batch, self.most_rows))
+
+    @property
     def most_bytes(self) -> int:
         return max((shard.bytes for shard in self.version.shards), default=0)
 

@@ -60,7 +60,7 @@ class Schedule:
             cost=self._loader.guess_seconds(checked),
             model=job.model_of(profile) if profile else self._guess(job),
             curve=profile.curve if profile else ThroughputCurve(),
-            max_batch=checked.job.max_batch if profile else 1,
+            max_batch=checked.max_batch if profile else 1,
             loaded=self.residency.is_loaded(self._loader.key(checked)),
         )
         with self._lock:
@@ -89,7 +89,7 @@ class Schedule:
             for other in list(self._jobs.values()):
                 if other.guessed and other.name in self._jobs and self._loader.key(other.checked) == key:
                     other.guessed = False
-                    model, most = other.model_of(profile), other.checked.job.max_batch
+                    model, most = other.model_of(profile), other.checked.max_batch
                     self._apply(self._planner.measured(other.name, model, profile.curve, max_batch=most))
 
     def observed(self, job: ActiveJob, rows: int, peak_bytes: int, seconds: float) -> None:
