@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from itertools import chain, islice
+from statistics import median_low
 
 import numpy as np
 
@@ -58,8 +59,8 @@ class Forward:
             memory_bytes=options.memory_bytes,
         )
         versions = versions_of_libraries()
-        # No batch has images of two shards: the search would wait for ever for one that is larger.
-        most = max(shard.rows * len(variants) for shard, variants in wanted)
+        # No batch has images of two shards: of one that few can fill the search would wait for ever for news.
+        most = median_low(shard.rows * len(variants) for shard, variants in wanted)
         executor = self._executor = self.choice.executor
         self._runner = BatchRunner(
             executor,
