@@ -41,7 +41,7 @@ OUT_OF_MEMORY_TEXTS = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc", "alloc failed",
     # oneDNN says no more when its scratchpad or its code finds no memory; an operator that it does not know has no
     # primitive *descriptor*.
-    "could not create a primitive", "could not execute a primitive", "could not create a memory",
+    "could not create a primitive", "could not execute a primitive", "could not create a memory object",
 )  # fmt: skip
 _NOT_ABOUT_MEMORY = "primitive descriptor"
 
