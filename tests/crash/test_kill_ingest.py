@@ -94,7 +94,7 @@ def test_killed_at_random_moments(killed, undisturbed):
     assert len({images for images, versions in left if not versions}) > 1, left
 
 
-@pytest.mark.parametrize("shards", [1, 2, 3])
+@pytest.mark.parametrize("shards", [0, 1, 2, 3])
 def test_killed_as_soon_as_shards_are_stored(killed, shards):
     """Random moments seldom meet the few milliseconds between one shard and the next."""
 

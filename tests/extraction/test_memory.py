@@ -78,6 +78,8 @@ def test_a_budget_below_one_image_is_an_error_with_the_numbers(store, prefix):
         ),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
         (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("could not create a memory object"), True),
+        (RuntimeError("could not create a memory descriptor for blocked memory"), False),
         (
             RuntimeError("could not create a primitive descriptor for a convolution forward propagation primitive"),
             False,

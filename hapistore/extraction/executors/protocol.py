@@ -57,7 +57,7 @@ OUT_OF_MEMORY_TEXTS = (
     "failed to allocate",
     # oneDNN says no more when its scratchpad or its code finds no memory; an operator that it does not know has no
     # primitive *descriptor*.
-    "could not create a primitive", "could not execute a primitive", "could not create a memory",
+    "could not create a primitive", "could not execute a primitive", "could not create a memory object",
 )  # fmt: skip
 _NOT_ABOUT_MEMORY = "primitive descriptor"
 
