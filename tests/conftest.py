@@ -69,11 +69,11 @@ def hapistore(environment):
     """Runs ``hapistore …`` as a process of its own and returns the finished process."""
 
     def run(
-        *arguments: object, credentials: dict[str, str] | None = None, **more: object
+        *arguments: object, variables: dict[str, str] | None = None, **more: object
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "hapistore", *map(str, arguments)],
-            env={**environment, **(credentials or {})},
+            env={**environment, **(variables or {})},
             capture_output=True,
             text=True,
             timeout=300,

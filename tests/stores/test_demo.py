@@ -28,7 +28,7 @@ def run(hapistore, url: str, *more: str, **options: object) -> dict[str, object]
 def test_a_bucket_holds_what_a_folder_does(hapistore, request, in_folder, kind, more):
     server, (expected, folder) = request.getfixturevalue(kind), in_folder
     url = server.url(f"demo/{uuid.uuid4().hex}")
-    found = run(hapistore, url, *more, credentials=server.environment)
+    found = run(hapistore, url, *more, variables=server.environment)
     assert (found["images"], found["images_extracted"]) == (IMAGES, IMAGES)
     for name in ("bytes_per_image_raw", "test_accuracy", "test_accuracy_full_precision"):
         assert found[name] == pytest.approx(expected[name], abs=0.05)
