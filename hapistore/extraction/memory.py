@@ -11,6 +11,8 @@ from __future__ import annotations
 import ctypes
 import resource
 import sys
+import time
+from collections.abc import Hashable
 from pathlib import Path
 
 from . import cgroups
@@ -22,6 +24,9 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 # Where nothing can be found out.
 _UNKNOWN_FREE = 2 << 30
+# For so long is a mark good for more runs of one kind: to start one takes a millisecond or two.
+_MARK_SECONDS = 0.1
+_mark: tuple[object, float] = (None, 0.0)
 
 
 def reset_peak() -> None:
@@ -37,6 +42,16 @@ def reset_peak() -> None:
         _CLEAR_REFS.write_text("5")
     except OSError:
         return  # not Linux, or not allowed: peak_bytes then overestimates, which is the safe side
+
+
+def begin_run(kind: Hashable) -> None:
+    """``reset_peak``, unless that was done a moment ago and all runs since were of the same kind, to which it applies."""
+    global _mark
+    now = time.monotonic()
+    last, at = _mark
+    if last != kind or now > at + _MARK_SECONDS:
+        reset_peak()
+        _mark = (kind, now)
 
 
 def peak_bytes() -> int:

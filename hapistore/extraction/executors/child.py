@@ -87,7 +87,7 @@ class ChildExecutor:
         return self._child.pid
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
-        memory.reset_peak()
+        memory.begin_run((id(self), len(pixels)))
         alone = len(pixels) == 1
         number = 0
         while True:
