@@ -54,7 +54,7 @@ class ImageShard(ABC):
 
     @abstractmethod
     def image(self, row: int) -> memoryview:
-        """Encoded bytes of ``row``; they stay readable when the reader is gone."""
+        """Encoded bytes (``B``) of ``row``; they stay readable when the reader is gone."""
 
     @abstractmethod
     def column(self, name: str) -> pa.ChunkedArray:

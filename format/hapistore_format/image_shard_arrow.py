@@ -153,6 +153,7 @@ class ImageShardReader(ImageShard):
 def _binary_views(column: pa.Array) -> tuple[memoryview, list[int]]:
     """Data buffer and offsets of a binary column: slicing them costs a hundredth of ``as_py``."""
     _, offsets, data = column.buffers()
-    view = memoryview(data) if data is not None else memoryview(b"")
+    # Arrow's bytes are signed ones, which decoders refuse and header readers misread.
+    view = memoryview(data).cast("B") if data is not None else memoryview(b"")
     ends = np.frombuffer(offsets, dtype=np.int32, count=len(column) + 1, offset=column.offset * 4)
     return view, ends.tolist()

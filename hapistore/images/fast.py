@@ -89,6 +89,7 @@ def decode_whole(data: bytes | memoryview) -> np.ndarray:
 
 def _decode_usual(data: bytes | memoryview, size_of: SizeOf) -> tuple[np.ndarray, tuple[int, int]] | None:
     """Upright pixels of a usual JPEG or PNG, and the size wanted; None where Pillow must decide."""
+    data = memoryview(data).cast("B")  # simplejpeg takes no signed bytes, as Arrow has them
     header = jpeg_header(data)
     if header is not None:
         return _decode_jpeg(data, header, size_of)

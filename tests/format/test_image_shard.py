@@ -111,6 +111,11 @@ def test_an_image_cannot_be_written_to(layout, make):
     assert layout.open(layout.write(make.records())[1]).image(0).readonly
 
 
+def test_images_are_unsigned_bytes(layout, make):
+    """Arrow's own are signed: decoders refuse them, or take them for another image."""
+    assert layout.open(layout.write(make.records())[1]).image(0).format == "B"
+
+
 def test_no_records_make_no_shard(layout):
     with pytest.raises(ValueError, match="at least one"):
         layout.write([])

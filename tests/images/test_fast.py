@@ -6,11 +6,12 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from hapistore.errors import ImageError, UsageError
-from hapistore.images import Preprocess, with_decoder
+from hapistore.images import Preprocess, fast, with_decoder
 
 EXACT = Preprocess(resize_px=64, crop_px=(56, 56), mean_levels=(0, 0, 0), std_levels=(1, 1, 1))
 FAST = with_decoder(EXACT, "fast")
@@ -103,3 +104,20 @@ def test_the_same_errors(picture):
 def test_no_such_decoder():
     with pytest.raises(UsageError, match="pillow, fast"):
         with_decoder(EXACT, "faster")
+
+
+BYTES = {
+    "bytes": lambda data: data,
+    "a memoryview": memoryview,
+    "Arrow's signed bytes": lambda data: memoryview(pa.array([data], pa.binary())[0].as_buffer()),
+}
+
+
+@pytest.mark.parametrize("kind", BYTES)
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_usual_images_never_come_to_pillow(picture, monkeypatch, format, kind):
+    data = encode(picture, format)
+    expected = FAST(data)
+    monkeypatch.setattr(fast, "decode_rgb", lambda _: pytest.fail("Pillow was asked"))
+    assert np.array_equal(FAST(BYTES[kind](data)), expected)
+    assert np.array_equal(FAST.variants(BYTES[kind](data), [None])[0], expected)

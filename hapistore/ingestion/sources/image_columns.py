@@ -95,7 +95,7 @@ class ImageColumns:
         for row, value in enumerate(column):
             buffer = value.as_buffer()
             if buffer is not None:
-                views.append(memoryview(buffer))
+                views.append(memoryview(buffer).cast("B"))
             else:
                 said = f"only the path {paths[row].as_py()!r:.200}" if paths is not None else "nothing"
                 views.append(failing(ImageError("empty", f"the row has no bytes of an image, {said}")))
