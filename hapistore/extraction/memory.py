@@ -45,7 +45,7 @@ def reset_peak() -> None:
 
 
 def begin_run(kind: Hashable) -> None:
-    """``reset_peak``, unless that was done a moment ago and all runs since were of the same kind, to which it applies."""
+    """``reset_peak``, unless that was done a moment ago and all runs since were of this kind: the mark is theirs."""
     global _mark
     now = time.monotonic()
     last, at = _mark
@@ -100,12 +100,12 @@ def kills() -> int | None:
 
 def _status_bytes(key: str) -> int | None:
     try:
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith(key + ":"):
-                return int(line.split()[1]) * 1024
+        with open(_STATUS, "rb", buffering=0) as file:  # asked for after every batch: a third of what text takes
+            status = file.read()
     except OSError:
         return None
-    return None
+    _, found, rest = status.partition(b"\n%b:" % key.encode())
+    return int(rest.split(maxsplit=1)[0]) * 1024 if found else None
 
 
 def _machine_free() -> int | None:
