@@ -65,20 +65,6 @@ def test_dequantise(data, shape):
     assert same(found, expected)
 
 
-@CHECKED
-@given(st.data(), SHAPES, st.integers(1, 3))
-def test_gather_dequantise(data, shape, outer):
-    count, channels, inner = shape
-    q = data.draw(hnp.arrays(np.uint8, (count * outer, channels, inner)))
-    rows = data.draw(hnp.arrays(np.int64, st.integers(0, 8), elements=st.integers(0, count - 1)))
-    scale = data.draw(hnp.arrays(np.float32, channels, elements=SCALES))
-    zero = data.draw(hnp.arrays(np.float32, channels, elements=FLOATS))
-    found, expected = (np.empty((len(rows) * outer, channels, inner), np.float32) for _ in range(2))
-    kernels.gather_dequantise(q, rows, outer, scale, zero, found)
-    kernels.gather_dequantise_reference(q, rows, outer, scale, zero, expected)
-    assert same(found, expected)
-
-
 def test_kernels_work_on_large_odd_sizes_too():
     """Sizes at which a compiler vectorises and has a rest."""
     random = np.random.default_rng(1)
@@ -93,27 +79,6 @@ def test_kernels_work_on_large_odd_sizes_too():
         kernels.dequantise(found, scale, zero, back)
         kernels.dequantise_reference(found, scale, zero, reference)
         assert same(back, reference)
-
-
-def test_gather_halves():
-    """Every half there is, infinities and NaN too."""
-    h = np.arange(1 << 16, dtype=np.uint16).reshape(-1, 64)
-    rows = np.random.default_rng(1).permutation(len(h))
-    found, expected = (np.empty(h.shape, np.float32) for _ in range(2))
-    kernels.gather_halves(h, rows, found)
-    kernels.gather_halves_reference(h, rows, expected)
-    assert np.array_equal(np.isnan(found), np.isnan(expected))
-    assert same(found[~np.isnan(found)], expected[~np.isnan(expected)])  # signed zeros too
-
-
-def test_gather_bfloats():
-    """Every bfloat16 there is, NaN and Inf too."""
-    h = np.arange(1 << 16, dtype=np.uint16).reshape(-1, 64)
-    rows = np.random.default_rng(1).permutation(len(h))
-    found, expected = (np.empty(h.shape, np.float32) for _ in range(2))
-    kernels.gather_bfloats(h, rows, found)
-    kernels.gather_bfloats_reference(h, rows, expected)
-    assert same(found, expected)
 
 
 @CHECKED
@@ -138,7 +103,6 @@ def test_bfloat16_is_rounded_as_torch_does():
 
 def test_every_kernel_has_a_reference_and_a_test():
     names = {name for name, value in vars(kernels).items() if hasattr(value, "py_func")}
-    quantisers = {"channel_range", "quantise", "dequantise", "gather_dequantise"}
-    assert names == quantisers | {"gather_halves", "gather_bfloats", "round_to_bfloat16"}
+    assert names == {"channel_range", "quantise", "dequantise", "round_to_bfloat16"}
     assert all(hasattr(kernels, f"{name}_reference") for name in names)
     assert all(f"test_{name}" in globals() for name in names)

@@ -58,6 +58,26 @@ def _float_of_bits(typing_context: Any, bits: Any) -> Any:
     return numba.float32(numba.uint32), generate
 
 
+def _pointer_to(kind: Any) -> Any:
+    """An address as a pointer, for ``numba.carray``."""
+
+    def at(typing_context: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return numba.types.CPointer(kind)(numba.int64), generate
+
+    return intrinsic(at)
+
+
+uint8_at: Any = _pointer_to(numba.uint8)
+"""For kernels only: an int64 address as a pointer to uint8, for ``numba.carray``; unchecked."""
+uint16_at: Any = _pointer_to(numba.uint16)
+"""The same to uint16."""
+float32_at: Any = _pointer_to(numba.float32)
+"""The same to float32."""
+carray: Any = numba.carray  # type: ignore[attr-defined]
+"""For kernels only: an array of a pointer and a shape."""
 float_of_bits: Any = intrinsic(_float_of_bits)
 """For kernels only: the float32 of which a uint32 holds the bits."""
 trailing_zeros: Any = intrinsic(_trailing_zeros)

@@ -5,15 +5,38 @@ A quantiser may learn parameters from all rows of a shard (``fit``); they are st
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..errors import FormatError
+from . import gather_kernels as gathering
 from . import value_kernels as kernels
 from .axes import ChannelAxes
 
 Params = tuple[np.ndarray, ...]
+
+
+class Addresses(NamedTuple):
+    """Where the stored rows and the parameters of several shards are: int64 [shards] each, 0 where there are none."""
+
+    values: np.ndarray
+    params: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def none(cls, shards: int) -> Addresses:
+        values, first, second = np.zeros((3, shards), np.int64)
+        return cls(values, (first, second))
+
+    def put(self, shard: int, stored: np.ndarray, params: Params) -> None:
+        """Enter one shard's arrays, C-contiguous, which the caller keeps."""
+        self.values[shard] = stored.ctypes.data
+        for addresses, array in zip(self.params, params, strict=False):
+            addresses[shard] = array.ctypes.data
+
+    def only(self, shards: np.ndarray) -> Addresses:
+        """A copy with nothing but these: bool [shards]."""
+        return Addresses(np.where(shards, self.values, 0), self.params)
 
 
 class Quantiser(Protocol):
@@ -40,6 +63,25 @@ class Quantiser(Protocol):
     def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
         """Rows ``rows`` (int64 [k]) of ``stored`` [n, *shape] into ``out``, float32 [k, *shape]."""
 
+    def gather_from(
+        self,
+        addresses: Addresses,
+        shards: np.ndarray,
+        rows: np.ndarray,
+        places: np.ndarray,
+        axes: ChannelAxes,
+        out: np.ndarray,
+    ) -> None:
+        """Row ``rows[i]`` of shard ``shards[i]`` (int64 [k]) into ``out[places[i]]``, float32 [n, values of a row].
+
+        Nothing is checked. Rows of shards that have no address are left out. Fastest in order of shards.
+        """
+
+    def gather_stored_from(
+        self, addresses: Addresses, shards: np.ndarray, rows: np.ndarray, places: np.ndarray, out: np.ndarray
+    ) -> None:
+        """The same of stored values, ``out`` being of the quantiser's dtype [n, values of a row]."""
+
     def pack(self, params: Params) -> bytes:
         """Parameters as bytes."""
 
@@ -54,7 +96,35 @@ class Quantiser(Protocol):
         """
 
 
-class _Float:
+class _Gathering:
+    """Rows of one shard as those of several are gathered."""
+
+    def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
+        _check_gather(stored, rows, out)
+        stored, addresses = np.ascontiguousarray(stored), Addresses.none(1)
+        addresses.put(0, stored, params)
+        flat = out.reshape(len(rows), axes.row_values)
+        places = np.arange(len(rows))
+        self.gather_from(addresses, np.zeros_like(places), np.asarray(rows, np.int64), places, axes, flat)
+
+    def gather_from(
+        self,
+        addresses: Addresses,
+        shards: np.ndarray,
+        rows: np.ndarray,
+        places: np.ndarray,
+        axes: ChannelAxes,
+        out: np.ndarray,
+    ) -> None:
+        raise NotImplementedError
+
+    def gather_stored_from(
+        self, addresses: Addresses, shards: np.ndarray, rows: np.ndarray, places: np.ndarray, out: np.ndarray
+    ) -> None:
+        gathering.gather_stored(addresses.values, shards, rows, places, out.view(np.uint8))
+
+
+class _Float(_Gathering):
     """Values kept as a float type, without parameters.
 
     Args:
@@ -80,13 +150,17 @@ class _Float:
     def quantise(self, features: np.ndarray, axes: ChannelAxes, params: Params) -> np.ndarray:
         return np.ascontiguousarray(features, dtype=self.dtype)
 
-    def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
-        _check_gather(stored, rows, out)
-        if stored.dtype == out.dtype:
-            np.take(stored, rows, axis=0, out=out, mode="clip")  # any other mode fills a buffer first
-        else:
-            halves = stored.view(np.uint16).reshape(len(stored), axes.row_values)
-            kernels.gather_halves(halves, rows, out.reshape(len(rows), axes.row_values))
+    def gather_from(
+        self,
+        addresses: Addresses,
+        shards: np.ndarray,
+        rows: np.ndarray,
+        places: np.ndarray,
+        axes: ChannelAxes,
+        out: np.ndarray,
+    ) -> None:
+        kernel = gathering.gather_singles if self.bits == 32 else gathering.gather_halves
+        kernel(addresses.values, shards, rows, places, out)
 
     def pack(self, params: Params) -> bytes:
         return b""
@@ -108,13 +182,19 @@ class _BFloat16(_Float):
         kernels.round_to_bfloat16(np.ascontiguousarray(features).view(np.uint32).reshape(-1), stored.reshape(-1))
         return stored
 
-    def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
-        _check_gather(stored, rows, out)
-        x = out.reshape(len(rows), axes.row_values)
-        kernels.gather_bfloats(stored.reshape(len(stored), axes.row_values), rows, x)
+    def gather_from(
+        self,
+        addresses: Addresses,
+        shards: np.ndarray,
+        rows: np.ndarray,
+        places: np.ndarray,
+        axes: ChannelAxes,
+        out: np.ndarray,
+    ) -> None:
+        gathering.gather_bfloats(addresses.values, shards, rows, places, out)
 
 
-class _UIntPerChannel:
+class _UIntPerChannel(_Gathering):
     """A few bits per value: value = zero + scale × code, scale and zero per channel and shard.
 
     ``zero`` is the channel's minimum. ``scale`` is (max − min) / L rounded up to bfloat16, with L = 255 for
@@ -150,10 +230,16 @@ class _UIntPerChannel:
         kernels.quantise(axes.view(features), scale, zero, self._levels, axes.view(stored))
         return stored
 
-    def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
-        _check_gather(stored, rows, out)
-        scale, zero = params
-        kernels.gather_dequantise(axes.view(stored), rows, axes.outer, scale, zero, axes.view(out))
+    def gather_from(
+        self,
+        addresses: Addresses,
+        shards: np.ndarray,
+        rows: np.ndarray,
+        places: np.ndarray,
+        axes: ChannelAxes,
+        out: np.ndarray,
+    ) -> None:
+        gathering.gather_codes(addresses.values, *addresses.params, shards, rows, places, *axes, out)
 
     def pack(self, params: Params) -> bytes:
         scale, zero = params

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import float_of_bits, jit
+from .jit import jit
 
 
 @jit
@@ -72,72 +72,6 @@ def dequantise(q: np.ndarray, scale: np.ndarray, zero: np.ndarray, x: np.ndarray
 def dequantise_reference(q: np.ndarray, scale: np.ndarray, zero: np.ndarray, x: np.ndarray) -> None:
     """``dequantise`` in numpy."""
     x[:] = zero[None, :, None] + scale[None, :, None] * q.astype(np.float32)
-
-
-@jit
-def gather_dequantise(
-    q: np.ndarray, rows: np.ndarray, outer: int, scale: np.ndarray, zero: np.ndarray, x: np.ndarray
-) -> None:
-    """Rows ``rows`` of ``q`` (``outer`` consecutive m each), dequantised into ``x`` in that order."""
-    for i in range(rows.shape[0]):
-        for o in range(outer):
-            m = rows[i] * outer + o
-            n = i * outer + o
-            if q.shape[2] == 1:
-                for c in range(q.shape[1]):
-                    x[n, c, 0] = zero[c] + scale[c] * np.float32(q[m, c, 0])
-            else:
-                for c in range(q.shape[1]):
-                    for k in range(q.shape[2]):
-                        x[n, c, k] = zero[c] + scale[c] * np.float32(q[m, c, k])
-
-
-def gather_dequantise_reference(
-    q: np.ndarray, rows: np.ndarray, outer: int, scale: np.ndarray, zero: np.ndarray, x: np.ndarray
-) -> None:
-    """``gather_dequantise`` in numpy."""
-    picked = (rows[:, None] * outer + np.arange(outer)).reshape(-1)
-    dequantise_reference(q[picked], scale, zero, x)
-
-
-_HALF_TO_SINGLE = np.float32(2.0**112)  # the difference of the two formats' exponent biases
-
-
-@jit
-def gather_halves(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
-    """Rows ``rows`` of float16 values, given as uint16 [n, values], as float32 ``x`` [k, values].
-
-    A half's exponent and mantissa, moved to where a single has them, are its value over 2**112: exact,
-    denormals included, and without a branch, so that it vectorises. Infinities and NaN get a single's exponent.
-    """
-    for i in range(rows.shape[0]):
-        row = rows[i]
-        for v in range(h.shape[1]):
-            half = np.uint32(h[row, v])
-            magnitude = half & np.uint32(0x7FFF)
-            bits = ((half & np.uint32(0x8000)) << np.uint32(16)) | (magnitude << np.uint32(13))
-            finite = float_of_bits(bits) * _HALF_TO_SINGLE
-            special = float_of_bits(bits | np.uint32(0x7F800000))
-            x[i, v] = special if magnitude >= np.uint32(0x7C00) else finite
-
-
-def gather_halves_reference(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
-    """``gather_halves`` in numpy."""
-    x[:] = h[rows].view(np.float16)
-
-
-@jit
-def gather_bfloats(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
-    """Rows ``rows`` of bfloat16 values, given as uint16 [n, values], as float32 ``x`` [k, values]."""
-    for i in range(rows.shape[0]):
-        row = rows[i]
-        for v in range(h.shape[1]):
-            x[i, v] = float_of_bits(np.uint32(h[row, v]) << np.uint32(16))
-
-
-def gather_bfloats_reference(h: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
-    """``gather_bfloats`` in numpy."""
-    x[:] = (h[rows].astype(np.uint32) << 16).view(np.float32)
 
 
 @jit
