@@ -1,86 +1,109 @@
-"""The order of an epoch: a pure, seeded permutation evaluated by position.
+"""The order of an epoch, evaluated by position.
 
-Nothing is stored and nothing is drawn in sequence, so any position costs the same and every rank and
-loader worker finds its rows without asking another.
+Nothing is drawn in sequence, so any position costs the same, and every rank and loader worker finds its rows without
+asking another. An order is of *places*: indices into the rows that a reader has chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
-_ROUNDS = 8
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-# So that the draws of variants are others than those of the order.
-_VARIANTS = 0x7661_7269_616E_7473
-# Below 8 bits a side a Feistel network mixes poorly; positions outside the domain are walked out of.
-_MIN_HALF_BITS = 4
+from hapistore_format.codecs.jit import jit
+
+from .permutation import domain_bits, mix, permute, place, round_keys
+
+SHUFFLES = ("global", "window", "shard", "none")
+_GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
+# So that shards, the first and the second pass over their rows, and draws each have numbers of their own.
+_OF_SHARDS, _OF_PASSES = 0x7368_6172_6473, 0x7061_7373_6573
 
 
-def permute(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Where a seeded permutation of ``range(size)`` sends each position.
+class Order(Protocol):
+    """Which place each position of an epoch has."""
 
-    A balanced Feistel network over the next power of four, walked until it lands inside
-    (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002, "cycle walking").
-
-    Args:
-        positions: int64 [k], each in ``range(size)``.
-
-    Returns:
-        int64 [k].
-    """
-    half = max(_MIN_HALF_BITS, ((size - 1).bit_length() + 1) // 2)
-    keys = _round_keys(seed, epoch)
-    values = _feistel(positions.astype(np.uint64), half, keys)
-    outside = np.flatnonzero(values >= size)
-    while len(outside):
-        values[outside] = _feistel(values[outside], half, keys)
-        outside = outside[values[outside] >= size]
-    return values.astype(np.int64)
+    def places(self, positions: np.ndarray, epoch: int) -> np.ndarray:
+        """int64 [k] to int64 [k], all of them within the rows chosen."""
 
 
-def _feistel(values: np.ndarray, half: int, keys: list[np.uint64]) -> np.ndarray:
-    mask = np.uint64((1 << half) - 1)
-    bits = np.uint64(half)
-    left, right = values >> bits, values & mask
-    for key in keys:
-        left, right = right, left ^ (_mix(right ^ key) & mask)
-    return (left << bits) | right
+class InOrder:
+    """Rows as they are stored."""
+
+    def places(self, positions: np.ndarray, epoch: int) -> np.ndarray:
+        return positions
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): every bit depends on every other."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+class GlobalOrder:
+    """Uniform over all rows: every row may come at any position. It wants every shard at hand."""
+
+    def __init__(self, rows: int, seed: int) -> None:
+        self._rows, self._seed = rows, seed
+
+    def places(self, positions: np.ndarray, epoch: int) -> np.ndarray:
+        return permute(positions, self._rows, self._seed, epoch)
 
 
-def _round_keys(seed: int, epoch: int) -> list[np.uint64]:
-    state = np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64)
-    state = _mix(state + np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(epoch & 0xFFFFFFFFFFFFFFFF)
-    steps = (np.arange(1, _ROUNDS + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-    return list(_mix(_mix(state) + steps))
+class WindowOrder:
+    """Shards shuffled, then rows within a window that moves over them: for shards that come over a slow link.
 
-
-def draw_variants(rows: np.ndarray, variants: int, seed: int, epoch: int) -> np.ndarray:
-    """Which variant each row has in an epoch: uniform, and independent of who reads which rows.
+    Positions are cut into spans twice, each time into such of half the window's shards, the second cuts in the middle
+    of the first; rows are permuted within the spans of one cut, then within those of the other. So a row may come
+    anywhere within two neighbouring spans, no position needs more than ``window`` shards, and at a span's end half of
+    them are done with.
 
     Args:
-        rows: int64 [k], row numbers over the version's shards.
-
-    Returns:
-        int64 [k], each in ``range(variants)``.
+        counts: rows chosen of each shard, in the shards' order.
+        window: shards; with 1 each is shuffled for itself.
     """
-    key = _round_keys(seed ^ _VARIANTS, epoch)[0]
-    mixed = _mix(_mix(rows.astype(np.uint64) * _GOLDEN + key) + key)
-    # The high half of a product of 32 bits: no remainder favours small numbers by more than variants / 2**32.
-    return (((mixed >> np.uint64(32)) * np.uint64(variants)) >> np.uint64(32)).astype(np.int64)
+
+    def __init__(self, counts: np.ndarray, seed: int, window: int) -> None:
+        self._counts, self._seed, self._window = np.asarray(counts, np.int64), seed, window
+        self._plan = lru_cache(2)(self._make_plan)
+
+    def places(self, positions: np.ndarray, epoch: int) -> np.ndarray:
+        inner, outer, starts, firsts = self._plan(epoch)
+        out = np.empty(len(positions), np.int64)
+        _window_places(positions, inner, outer, round_keys(self._seed ^ _OF_PASSES, epoch), starts, firsts, out)
+        return out
+
+    def _make_plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Edges of the spans of both cuts; where each shard begins in the shuffled sequence, and its first place."""
+        sequence = permute(np.arange(len(self._counts)), len(self._counts), self._seed ^ _OF_SHARDS, epoch)
+        sequence = sequence[self._counts[sequence] > 0]
+        starts = np.cumsum([0, *self._counts[sequence]])
+        firsts = np.cumsum([0, *self._counts])[sequence]
+        edges = np.unique([*starts[:: max(1, self._window // 2)], starts[-1]])
+        if self._window == 1:
+            return edges, edges[[0, -1]][:0], starts, firsts
+        middles = (edges[:-1] + edges[1:]) // 2
+        return edges, np.unique([0, *middles, edges[-1]]), starts, firsts
 
 
-def _in_order(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    return positions
+@jit
+def _window_places(
+    positions: np.ndarray,
+    inner: np.ndarray,
+    outer: np.ndarray,
+    keys: np.ndarray,
+    starts: np.ndarray,
+    firsts: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    for i in range(len(positions)):
+        at = positions[i]
+        if len(outer):
+            at = _place_in_span(at, outer, keys, np.uint64(1))
+        at = _place_in_span(at, inner, keys, np.uint64(0))
+        shard = np.searchsorted(starts, at, side="right") - 1
+        out[i] = firsts[shard] + at - starts[shard]
 
 
-SHUFFLES: dict[str, Callable[[np.ndarray, int, int, int], np.ndarray]] = {"global": permute, "none": _in_order}
-"""Shuffle mode → ``(positions, size, seed, epoch) → rows``. ``global`` is uniform over all rows."""
+@jit
+def _place_in_span(at: int, edges: np.ndarray, keys: np.ndarray, which: np.uint64) -> int:
+    span = np.searchsorted(edges, at, side="right") - 1
+    first = edges[span]
+    size = edges[span + 1] - first
+    tweak = mix((np.uint64(2) * np.uint64(span) + which + np.uint64(1)) * _GOLDEN)
+    return first + place(at - first, size, domain_bits(size), keys, tweak)
