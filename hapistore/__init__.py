@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .catalog import View, open_view, transcode, verify_store
-    from .errors import HapistoreError
+    from .errors import HapistoreError, UsageError
     from .extraction import (
         AugmentOptions,
         ExtractionJob,
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
         webdataset,
     )
     from .models import backbone_from_module, load_backbone
-    from .read import FeatureReader, ReadOptions
-    from .stores import open_store
+    from .read import FeatureReader, ReadOptions, ReadStats
+    from .read.image_reader import ImageReader
+    from .stores import ObjectStore, open_store
 
 __version__ = "0.1.0"
 
@@ -50,11 +51,15 @@ _HOMES = {
     "ExtractionJob": "extraction",
     "FeatureReader": "read",
     "HapistoreError": "errors",
+    "ImageReader": "read.image_reader",
     "IngestOptions": "ingestion",
     "Network": "extraction",
+    "ObjectStore": "stores",
     "Preprocess": "images",
     "ReadOptions": "read",
+    "ReadStats": "read",
     "SubsetFrom": "ingestion",
+    "UsageError": "errors",
     "View": "catalog",
     "WorkerOptions": "extraction",
     "annotate": "ingestion",
@@ -85,11 +90,15 @@ __all__ = [
     "ExtractionJob",
     "FeatureReader",
     "HapistoreError",
+    "ImageReader",
     "IngestOptions",
     "Network",
+    "ObjectStore",
     "Preprocess",
     "ReadOptions",
+    "ReadStats",
     "SubsetFrom",
+    "UsageError",
     "View",
     "WorkerOptions",
     "annotate",

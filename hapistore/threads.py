@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 _In = TypeVar("_In")
@@ -12,7 +12,13 @@ _Out = TypeVar("_Out")
 
 
 def map_ahead(
-    function: Callable[[_In], _Out], items: Iterable[_In], *, threads: int, ahead: int, name: str
+    function: Callable[[_In], _Out],
+    items: Iterable[_In],
+    *,
+    threads: int,
+    ahead: int,
+    name: str,
+    on_stall: tuple[float, Callable[[float], None]] | None = None,
 ) -> Iterator[_Out]:
     """``function`` of each item, in order, computed on threads while the caller works.
 
@@ -22,6 +28,7 @@ def map_ahead(
 
     Args:
         name: prefix of the threads' names.
+        on_stall: is called with the seconds waited for one result so far, each time that so many more have passed.
     """
     pending: deque[Future[_Out]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -29,10 +36,23 @@ def map_ahead(
         for item in items:
             pending.append(pool.submit(function, item))
             if len(pending) > ahead:
-                yield pending.popleft().result()
+                yield _result(pending.popleft(), on_stall)
         while pending:
-            yield pending.popleft().result()
+            yield _result(pending.popleft(), on_stall)
     finally:
         # Not waiting: a forgotten iterator is closed by the garbage collector, in whatever thread that runs,
         # even one that is just being started and holds the locks that ending a thread needs.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(future: Future[_Out], on_stall: tuple[float, Callable[[float], None]] | None) -> _Out:
+    if on_stall is None or future.done():
+        return future.result()
+    every_s, say = on_stall
+    waited = 0.0
+    while not future.done():
+        _, running = wait([future], timeout=every_s)
+        if running:
+            waited += every_s
+            say(waited)
+    return future.result()

@@ -10,7 +10,8 @@ from .. import __version__
 
 VERBS = (
     "ingest", "annotate", "convert", "extract", "transcode", "export", "cp",
-    "ls", "inspect", "log", "peek", "quarantine", "rm", "expire", "rollback", "gc", "verify", "doctor", "demo",
+    "ls", "inspect", "log", "peek", "quarantine", "rm", "expire", "rollback", "gc", "verify", "doctor", "audit",
+    "demo",
 )  # fmt: skip
 
 

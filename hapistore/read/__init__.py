@@ -1,8 +1,10 @@
 """From a view to training batches: which rows in which order, and the rows themselves. No torch."""
 
 from .exporting import ExportResult, export_view
-from .order import SHUFFLES, permute
-from .reader import Batch, FeatureReader, ReadOptions
+from .options import ReadOptions
+from .order import SHUFFLES
+from .reader import Batch, FeatureReader
+from .stats import ReadStats
 from .targets import Targets
 
 __all__ = [
@@ -11,7 +13,7 @@ __all__ = [
     "ExportResult",
     "FeatureReader",
     "ReadOptions",
+    "ReadStats",
     "Targets",
     "export_view",
-    "permute",
 ]

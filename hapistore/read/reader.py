@@ -2,157 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from hapistore_format import get_codec
+
 from ..catalog import View
 from ..errors import UsageError
-from .order import SHUFFLES, draw_variants
+from .buffers import Allocate, Buffers, allocate
+from .drawing import draw_variants
+from .epochs import MOST_THREADS, Common, EpochReader, Plan
+from .options import ReadOptions
+from .selection import Selection
 from .shards import OpenShards
-from .targets import Targets
-
-# Positions are permuted this many training batches at a time: one call costs as much for 16k as for 256.
-_BATCHES_AT_ONCE = 64
 
 
 class Batch(NamedTuple):
-    """One training batch.
+    """One training batch of one rank.
 
     Attributes:
-        features: float32 [n, *shape], the caller's own.
+        features: float32 [n, *shape], or as stored, of memory that is used again when nobody refers to it any more.
         targets: int64 or float32 [n], or None where no column was asked for.
-        rows: int64 [n], row numbers over the version's shards. They stand in shard order, and within a shard in order
-            too where no variants are drawn.
+        rows: int64 [n], row numbers over the version's shards.
+        columns: the further columns asked for, each [n]; object arrays of text and lists.
+        padding: how many of the last rows are repeated, to fill up the epoch's last training batch.
+        position: rows of the epoch that all ranks have read with this batch.
+        sources: of features as stored, int64 [n]: whose `FeatureReader.parameters` are theirs; else None.
     """
 
     features: np.ndarray
     targets: np.ndarray | None
     rows: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    padding: int
+    position: int
+    sources: np.ndarray | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """What is read, and in what order.
-
-    Attributes:
-        subset: ``train``, ``val``, ``test``, or None for all rows.
-        label: annotation column that becomes the target; None for features alone.
-        batch_size: rows of a training batch.
-        shuffle: ``global`` or ``none``.
-        seed: of the order and of the variants drawn; every seed and epoch gives others.
-        drop_last: leave out the last training batch where it is short.
-        memory_bytes: how much of decompressed shards is kept, in each process that reads.
-        augment: whether a row has the features of one of the view's variants, drawn anew in each epoch, or those of
-            the image as it is. None: drawn where the view has variants, but not of subsets ``val`` and ``test``.
-    """
-
-    subset: str | None = None
-    label: str | None = "label"
-    batch_size: int = 256
-    shuffle: str = "global"
-    seed: int = 0
-    drop_last: bool = False
-    memory_bytes: int = 2 << 30
-    augment: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise UsageError(f"batch_size is {self.batch_size}, expected at least 1")
-        if self.shuffle not in SHUFFLES:
-            raise UsageError(f"shuffle is {self.shuffle!r}, expected one of {', '.join(SHUFFLES)}")
+class _Inputs(NamedTuple):
+    features: np.ndarray
+    sources: np.ndarray | None
 
 
-class FeatureReader:
-    """Reads training batches. The order depends on options and epoch alone, never on who reads.
+class FeatureReader(EpochReader[Batch]):
+    """Reads features; see `EpochReader`. Rows without features are left out, like dropped ones.
 
-    Rows without features are left out, like dropped ones.
+    Args:
+        allocate: gives the memory of training batches; pinned memory, say.
 
     Raises:
-        UsageError: the subset is empty, the label column is not there or not complete, or variants are asked for and
-            the view has none.
+        UsageError: nothing is selected, a column is not there or not complete, or variants are asked for and the view
+            has none.
     """
 
-    def __init__(self, view: View, options: ReadOptions | None = None) -> None:
+    def __init__(self, view: View, options: ReadOptions | None = None, *, allocate: Allocate = allocate) -> None:
+        options = options or ReadOptions()
         self.view = view
-        self.options = options or ReadOptions()
-        self._targets = Targets(
-            view.store,
-            view.version,
-            subset=self.options.subset,
-            column=self.options.label,
-            left_out=view.missing_rows,
-        )
-        recipes = view.variants if self._draws() else (view.recipe,)
+        recipes = view.variants if _draws(view, options) else (view.recipe,)
         self._variants = len(recipes)
+        selection = Selection(view.store, view.version, options, left_out=view.missing_rows)
+        dtype = np.dtype(np.float32) if options.dequantise else get_codec(view.codec).quantiser.dtype
+        self._dtype, row_bytes = dtype, dtype.itemsize * int(np.prod(view.shape))
+        super().__init__(selection, options, identity=view.identity, row_bytes=row_bytes, url=view.store.url)
         views = (view.through(recipe) for recipe in recipes)
-        self._shards = OpenShards(*views, memory_bytes=self.options.memory_bytes)
-        self._starts = np.cumsum([0, *(shard.rows for shard in view.version.shards)])
+        self._shards = OpenShards(*views, memory_bytes=options.memory_bytes, stats=self._stats)
+        self._buffers = Buffers(2 * MOST_THREADS, allocate)
 
-    @property
-    def rows(self) -> int:
-        """How many rows an epoch has."""
-        return len(self._targets.rows)
+    def pick(self, places: np.ndarray, *, epoch: int = 0) -> Batch:
+        """Rows by their numbers among those selected, int64 [k], in that order; not read ahead.
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names by target, where the label column is text."""
-        return self._targets.classes
-
-    def num_batches(self, part: int = 0, parts: int = 1) -> int:
-        """How many training batches ``epoch(…, part, parts)`` yields."""
-        whole, rest = divmod(self.rows, self.options.batch_size)
-        total = whole + (rest > 0 and not self.options.drop_last)
-        return max(0, -(-(total - part) // parts))
-
-    def epoch(self, epoch: int, *, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-        """Training batches ``part``, ``part + parts``, … of an epoch.
-
-        All parts together are every selected row exactly once. Within a batch rows stand in shard order, and
-        within a shard by variant.
-
-        Raises:
-            NotFound, FormatError: a feature shard is gone or damaged; it is named.
+        Args:
+            epoch: whose variants are drawn, where there are any.
         """
-        numbers = range(part, self.num_batches(), parts)
-        for start in range(0, len(numbers), _BATCHES_AT_ONCE):
-            yield from self._read(numbers[start : start + _BATCHES_AT_ONCE], epoch)
+        (batch,) = self._make_all(self._picked(places, epoch), self.steps())
+        return batch
 
-    def _read(self, numbers: range, epoch: int) -> Iterator[Batch]:
-        size = self.options.batch_size
-        spans = [np.arange(n * size, min((n + 1) * size, self.rows)) for n in numbers]
-        order = SHUFFLES[self.options.shuffle]
-        positions = order(np.concatenate(spans), self.rows, self.options.seed, epoch)
-        ends = np.cumsum([len(span) for span in spans])[:-1]
-        for chosen in np.split(positions, ends):
-            yield self._gather(np.sort(self._targets.rows[chosen]), epoch)
+    def parameters(self, sources: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What turns stored values into features: ``scale`` and ``zero``, float32 [k, channels], features being
+        ``zero + scale × value``; nothing where they are the same but for their type.
 
-    def _draws(self) -> bool:
-        """Whether variants are drawn.
-
-        Raises:
-            UsageError: they are asked for, and there are none.
+        Args:
+            sources: int64 [k], as in `Batch`.
         """
-        wanted = self.options.augment
-        if wanted and not self.view.variants:
-            raise UsageError(f"{self.view} has no variants to draw from; open the view with variants=")
-        usual = self.options.subset not in ("val", "test")
-        return bool(self.view.variants) and (usual if wanted is None else wanted)
+        found = [self._shards.params(source) for source in sources.tolist()]
+        return tuple(np.stack(arrays) for arrays in zip(*found, strict=True))
 
-    def _gather(self, rows: np.ndarray, epoch: int) -> Batch:
-        features = np.empty((len(rows), *self.view.shape), np.float32)
-        sources = (np.searchsorted(self._starts, rows, side="right") - 1) * self._variants
-        if self._variants > 1:
-            sources += draw_variants(rows, self._variants, self.options.seed, epoch)
-            order = np.argsort(sources, kind="stable")
-            rows, sources = rows[order], sources[order]
-        # rows are sorted by shard and variant, so those of each are one run
-        firsts = np.flatnonzero(np.diff(sources, prepend=-1))
-        for first, stop in zip(firsts, [*firsts[1:], len(rows)], strict=True):
-            number, variant = divmod(int(sources[first]), self._variants)
-            reader, stored = self._shards.get(number, variant)
-            reader.gather(stored, rows[first:stop] - self._starts[number], features[first:stop])
-        values = self._targets.values
-        return Batch(features, values[rows] if values is not None else None, rows)
+    def close(self) -> None:
+        self._shards.close()
+
+    def _prefetch(self, plan: Plan) -> bool:
+        if self._shards.all_open:
+            return False
+        self._shards.prefetch(self._sources(plan))
+        return True
+
+    def _inputs(self, plan: Plan) -> _Inputs:
+        features = self._buffers.array((len(plan.rows), *self.view.shape), self._dtype)
+        sources = self._sources(plan)
+        self._shards.gather(sources, self._selection.rows_in_shards[plan.places], features)
+        return _Inputs(features, None if self.options.dequantise else sources)
+
+    def _batch(self, inputs: _Inputs, part: slice, common: Common) -> Batch:
+        features, sources = inputs
+        return Batch(features[part], *common, None if sources is None else sources[part])
+
+    def _picked(self, places: np.ndarray, epoch: int) -> Plan:
+        rows = self._selection.rows[places]
+        return Plan(rows, places, [len(rows)], range(1), epoch, 0)
+
+    def _waiting_for(self) -> list[tuple[str, float]]:
+        return self._shards.waiting_for()
+
+    def _sources(self, plan: Plan) -> np.ndarray:
+        shards = self._selection.shards[plan.places]
+        if self._variants == 1:
+            return shards
+        return shards * self._variants + draw_variants(plan.rows, self._variants, self.options.seed, plan.epoch)
+
+
+def _draws(view: View, options: ReadOptions) -> bool:
+    """Whether variants are drawn.
+
+    Raises:
+        UsageError: they are asked for, and there are none.
+    """
+    wanted = options.augment
+    if wanted and not view.variants:
+        raise UsageError(f"{view} has no variants to draw from; open the view with variants=")
+    usual = options.subset not in ("val", "test")
+    return bool(view.variants) and (usual if wanted is None else wanted)

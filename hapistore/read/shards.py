@@ -1,61 +1,147 @@
-"""Opened feature shards, as many as a memory budget holds."""
+"""Opened feature shards, and rows gathered from many of them at once."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from hapistore_format import FeatureShardReader
+from hapistore_format import FeatureShardReader, get_codec
+from hapistore_format.codecs.axes import ChannelAxes
+from hapistore_format.codecs.jit import jit
+from hapistore_format.codecs.quantisers import Addresses
 
 from ..catalog import View
 from ..catalog.reading import read_object
 from ..errors import HapistoreError
+from ..stores import ObjectStore
 from ..units import format_bytes
+from .residents import Residents
+from .stats import ReadStats
 
 _log = logging.getLogger(__name__)
-Opened = tuple[FeatureShardReader, np.ndarray]
+
+
+class Opened(NamedTuple):
+    """A shard's reader, and all its rows as stored."""
+
+    reader: FeatureShardReader
+    stored: np.ndarray
 
 
 class OpenShards:
-    """Least recently used first out. A shard is checked and decompressed when it is opened.
+    """A shard is checked and decompressed when it is opened.
+
+    A *source* is a shard of one of the views: shard ``number`` of view ``which`` is ``number * views + which``.
 
     Args:
         views: of the same rows, in a recipe each.
+        memory_bytes: how much of decompressed shards is kept.
+        stats: is told how long it took to fetch and to decode.
     """
 
-    def __init__(self, *views: View, memory_bytes: int) -> None:
-        self._views = views
-        self._names: Sequence[Sequence[str]] = [view.feature_names() for view in views]
-        self._memory_bytes = memory_bytes
-        self._open: OrderedDict[tuple[int, int], Opened] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
+    def __init__(self, *views: View, memory_bytes: int, stats: ReadStats | None = None) -> None:
+        self._views, self._stats = views, stats or ReadStats()
+        self._names = [view.feature_names() for view in views]
+        self._quantiser = get_codec(views[0].codec).quantiser
+        self._axes = ChannelAxes.of(views[0].shape)
+        row_bytes = self._axes.row_values * self._quantiser.dtype.itemsize
+        sizes = np.repeat([shard.rows * row_bytes for shard in views[0].version.shards], len(views))
+        self._addresses = Addresses.none(len(sizes))
         self._warned = False
+        self._residents = Residents(
+            self._open, sizes, memory_bytes=memory_bytes, on_open=self._enter, on_evict=self._leave
+        )
+
+    @property
+    def stored_dtype(self) -> np.dtype:
+        """Of values as they are stored."""
+        return self._quantiser.dtype
+
+    def params(self, source: int) -> tuple[np.ndarray, ...]:
+        """What turns a source's stored values into features: scale and zero of each channel, float32, or nothing."""
+        return self._residents.get(source).reader.params
+
+    @property
+    def all_open(self) -> bool:
+        """Whether every shard is; it may not last where memory is short."""
+        return self._residents.all_open
 
     def get(self, number: int, which: int = 0) -> Opened:
-        """Shard ``number`` of view ``which``: its reader, and all its rows as stored.
+        """Shard ``number`` of view ``which``.
 
         Raises:
             NotFound, FormatError: it is gone, or not as it was written.
         """
-        with self._lock:
-            opened = self._open.get((number, which))
-            if opened is None:
-                opened = self._open[number, which] = self._read(number, which)
-                self._bytes += opened[1].nbytes
-                self._evict()
-            self._open.move_to_end((number, which))
-            return opened
+        return self._residents.get(number * len(self._views) + which)
 
-    def _read(self, number: int, which: int) -> Opened:
-        view, name = self._views[which], self._names[which][number]
-        reader = read_object(view.store, name, FeatureShardReader)
-        shard = view.version.shards[number]
-        header = reader.header
+    def gather(self, sources: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+        """Row ``rows[i]`` of source ``sources[i]`` (int64 [k]) into ``out[i]``: [k, *shape], float32, or the dtype that
+        is stored for values as they are stored.
+
+        Raises:
+            NotFound, FormatError: a shard is gone, or not as it was written.
+        """
+        needed = np.zeros(len(self._addresses.values), bool)
+        needed[sources] = True
+        flat = out.reshape(len(out), self._axes.row_values)
+        # So that a shard's parameters are fetched once: they are several times a row's codes.
+        places = np.empty(len(sources), np.int64)
+        _sort_by_source(sources, len(needed), places)
+        sources, rows = sources[places], rows[places]
+        for addresses, _held in self._leases(needed):
+            started = time.perf_counter()
+            if out.dtype == np.float32:
+                self._quantiser.gather_from(addresses, sources, rows, places, self._axes, flat)
+            else:
+                self._quantiser.gather_stored_from(addresses, sources, rows, places, flat)
+            self._count("gather", time.perf_counter() - started)
+
+    def prefetch(self, sources: np.ndarray) -> None:
+        """Begin to open sources (int64 [k]) that are not open, as far as there is memory besides what is."""
+        self._residents.prefetch(sources)
+
+    def waiting_for(self) -> list[tuple[str, float]]:
+        """Names of the shards that are being opened, and for how many seconds."""
+        return [(self._name(source), seconds) for source, seconds in self._residents.opening()]
+
+    def close(self) -> None:
+        """End the threads that open shards."""
+        self._residents.close()
+
+    def _leases(self, needed: np.ndarray) -> Iterator[tuple[Addresses, list[Opened]]]:
+        """All that is needed (bool [sources]), so much at a time as there is memory for: where it is, and what keeps it
+        there however soon it is evicted."""
+        with self._residents.locked():
+            here = needed & (self._addresses.values != 0)
+            held = [self._residents.touch(source) for source in np.flatnonzero(here).tolist()]
+            addresses = self._addresses.only(here)
+        yield addresses, held
+        for group in self._residents.groups(np.flatnonzero(needed & ~here)):
+            with self._residents.locked():
+                openings = [self._residents.begin(source) for source in group]
+            addresses, held = Addresses.none(len(needed)), [opening.result() for opening in openings]
+            for source, opened in zip(group, held, strict=True):
+                addresses.put(source, opened.stored, opened.reader.params)
+            yield addresses, held
+
+    def _open(self, source: int) -> Opened:
+        number, which = divmod(source, len(self._views))
+        view, name = self._views[which], self._name(source)
+        started = time.perf_counter()
+        store = _Timed(view.store)
+        reader = read_object(store, name, FeatureShardReader)  # type: ignore[arg-type]
+        self._check(reader, view, number, name)
+        stored = np.ascontiguousarray(reader.stored())
+        self._count("fetch", store.seconds)
+        self._count("decode", time.perf_counter() - started - store.seconds)
+        return Opened(reader, stored)
+
+    def _check(self, reader: FeatureShardReader, view: View, number: int, name: str) -> None:
+        shard, header = view.version.shards[number], reader.header
         expected = (view.recipe.digest, view.codec, shard.images, shard.rows, view.shape)
         if (header.recipe, header.codec, header.images, header.rows, header.shape) != expected:
             raise HapistoreError(f"{name} holds features of something else than its name says; run `hapistore verify`")
@@ -64,15 +150,52 @@ class OpenShards:
             raise HapistoreError(
                 f"{name} has no features in row {min(unknown).row}, which the view does not know; open the view again"
             )
-        return reader, reader.stored()
 
-    def _evict(self) -> None:
-        while self._bytes > self._memory_bytes and len(self._open) > 1:
-            _, (_, stored) = self._open.popitem(last=False)
-            self._bytes -= stored.nbytes
-            if not self._warned:
-                self._warned = True
-                _log.warning(
-                    "%s does not fit in the reader's %s; shards are read again and again in a shuffled epoch. "
-                    "Raise memory_bytes.", self._views[0], format_bytes(self._memory_bytes)
-                )  # fmt: skip
+    def _name(self, source: int) -> str:
+        number, which = divmod(source, len(self._views))
+        return self._names[which][number]
+
+    def _enter(self, source: int, opened: Opened) -> None:
+        self._addresses.put(source, opened.stored, opened.reader.params)
+        self._stats.shards += 1
+
+    def _leave(self, source: int) -> None:
+        self._addresses.values[source] = 0
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s does not fit in the reader's %s; shards are read again and again in an epoch shuffled over all of "
+                'them. Raise memory_bytes, or choose shuffle="window".',
+                self._views[0],
+                format_bytes(self._residents.memory_bytes),
+            )
+
+    def _count(self, stage: str, seconds: float) -> None:
+        with self._residents.locked():
+            self._stats.seconds[stage] += seconds
+
+
+@jit
+def _sort_by_source(sources: np.ndarray, count: int, order: np.ndarray) -> None:
+    """Fill ``order`` with where each comes from if they were sorted, equal ones in their order: by counting."""
+    ends = np.zeros(count + 1, np.int64)
+    for source in sources:
+        ends[source + 1] += 1
+    for source in range(count):
+        ends[source + 1] += ends[source]
+    for i in range(len(sources)):
+        order[ends[sources[i]]] = i
+        ends[sources[i]] += 1
+
+
+class _Timed:
+    """A store whose reading is timed."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store, self.seconds = store, 0.0
+
+    def get(self, name: str) -> memoryview:
+        started = time.perf_counter()
+        data = self._store.get(name)
+        self.seconds += time.perf_counter() - started
+        return data

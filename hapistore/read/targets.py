@@ -15,15 +15,20 @@ from ..catalog.reading import read_object
 from ..errors import UsageError
 from ..stores import ObjectStore
 
-COLUMNS_OF_EVERY_ROW = ("key", "subset", "dropped")
+_NUMBER = "\0number"
 
 
 class Targets:
     """Annotations of one dataset version, read once.
 
+    Args:
+        where: an expression over the columns, of rows to select; a row of which it is null is not.
+        more: names of further columns wanted.
+
     Attributes:
-        rows: int64 [n], the row numbers (over all shards in order) that the subset selects, dropped ones and
-            ``left_out`` left out.
+        rows: int64 [n], the row numbers (over all shards in order) that are selected; dropped ones and ``left_out``
+            never are.
+        more: these columns of all rows of the version, by name.
         values: int64 (classes, integers) or float32 (real numbers), one a row of the version; None without a target.
         classes: names of the classes, sorted, where the column is text; a class's index is its target.
     """
@@ -35,21 +40,28 @@ class Targets:
         *,
         subset: str | None = None,
         column: str | None = "label",
+        where: pc.Expression | None = None,
+        more: Sequence[str] = (),
         left_out: np.ndarray | None = None,
     ) -> None:
         if subset is not None and subset not in SUBSETS:
             raise UsageError(f"subset is {subset!r}, expected {', '.join(SUBSETS)} or None for all")
         self._version = version
-        table = _load(store, version, column)
+        table = _load(store, version, [*([column] if column else []), *more])
         live = pc.invert(table["dropped"])
         chosen = live if subset is None else pc.and_(live, pc.fill_null(pc.equal(table["subset"], subset), False))
         self.rows: np.ndarray = np.flatnonzero(chosen.to_numpy(zero_copy_only=False)).astype(np.int64)
         if not len(self.rows):
             raise UsageError(f"{version.label} has no rows in subset {subset}; it has {_subset_counts(table, live)}")
+        if where is not None:
+            self.rows = np.intersect1d(self.rows, _matching(table, where, version), assume_unique=True)
+            if not len(self.rows):
+                raise UsageError(f"no row of {version.label} in subset {subset} is one where {where}")
         if left_out is not None:
             self.rows = np.setdiff1d(self.rows, left_out, assume_unique=True)
         if not len(self.rows):
             raise UsageError(f"no image of {version.label} in subset {subset} has features; see `hapistore inspect`")
+        self.more = table.select(list(more))
         self.classes: tuple[str, ...] = ()
         self.values: np.ndarray | None = None
         if column is not None:
@@ -80,7 +92,8 @@ class Targets:
             )
 
 
-def _load(store: ObjectStore, version: DatasetVersion, column: str | None) -> pa.Table:
+def _load(store: ObjectStore, version: DatasetVersion, columns: Sequence[str]) -> pa.Table:
+    """Annotations of all rows, with at least these columns."""
     tables = []
     for shard in version.shards:
         name = annotations_name(shard.annotations)
@@ -89,9 +102,20 @@ def _load(store: ObjectStore, version: DatasetVersion, column: str | None) -> pa
             raise UsageError(f"{name} has {table.num_rows} rows, its image shard {shard.rows}; run `hapistore verify`")
         tables.append(table)
     whole = pa.concat_tables(tables, promote_options="default")
-    if column is not None and column not in whole.column_names:
-        raise UsageError(f"{version.label} has no column {column!r}; it has {', '.join(whole.column_names)}")
-    return whole.select(list(dict.fromkeys([*COLUMNS_OF_EVERY_ROW, *([column] if column else [])])))
+    for column in columns:
+        if column not in whole.column_names:
+            raise UsageError(f"{version.label} has no column {column!r}; it has {', '.join(whole.column_names)}")
+    return whole
+
+
+def _matching(table: pa.Table, where: pc.Expression, version: DatasetVersion) -> np.ndarray:
+    numbered = table.append_column(_NUMBER, pa.array(range(table.num_rows), pa.int64()))
+    try:
+        return np.asarray(numbered.filter(where)[_NUMBER].to_numpy())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowKeyError) as error:
+        raise UsageError(
+            f"where={where} does not fit {version.label}, which has {', '.join(table.column_names)}: {error!s:.200}"
+        ) from error
 
 
 def _subset_counts(table: pa.Table, live: pa.ChunkedArray) -> str:

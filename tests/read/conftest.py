@@ -11,7 +11,7 @@ import pytest
 
 from hapistore.catalog import View, ensure_marker, register_recipe
 from hapistore.catalog.names import annotations_name, features_name, version_name
-from hapistore.stores import MemoryStore
+from hapistore.stores import MemoryStore, ObjectStore
 from hapistore_format import (
     DatasetVersion,
     MissingRow,
@@ -43,9 +43,13 @@ def default_columns(rows: int) -> dict[str, Sequence[Any]]:
 
 
 def build_view(
-    shards: Sequence[int] = SHARDS, codec: str = "f32", missing: Sequence[int] = (), **columns: Sequence[Any]
+    shards: Sequence[int] = SHARDS,
+    codec: str = "f32",
+    missing: Sequence[int] = (),
+    store: ObjectStore | None = None,
+    **columns: Sequence[Any],
 ) -> View:
-    store = MemoryStore()
+    store = store or MemoryStore()
     ensure_marker(store)
     digest, weights = write_weights({"w": RawTensor("F32", (1,), bytes(4))})
     recipe = Recipe(architecture="tiny_net", weights=digest, cut="end", preprocess={}, shape=(2,))

@@ -29,7 +29,7 @@ def lacking(make_view):
 def test_training_batches_leave_them_out(lacking, expected_features, shuffle, parts):
     reader = FeatureReader(lacking, ReadOptions(batch_size=4, shuffle=shuffle))
     assert reader.rows == len(LEFT)
-    batches = [batch for part in range(parts) for batch in reader.epoch(1, part=part, parts=parts)]
+    batches = [batch for part in range(parts) for batch in reader.epoch(1, worker=part, workers=parts)]
     assert sorted(row for batch in batches for row in batch.rows.tolist()) == LEFT
     for batch in batches:
         np.testing.assert_array_equal(batch.features, expected_features(batch.rows))

@@ -13,7 +13,7 @@ from hapistore.catalog import View, open_view, register_recipe
 from hapistore.catalog.names import features_name
 from hapistore.errors import UsageError
 from hapistore.read import FeatureReader, ReadOptions
-from hapistore.read.order import draw_variants
+from hapistore.read.drawing import draw_variants
 from hapistore_format import Augmentation, MissingRow, write_feature_shard, write_weights
 from hapistore_format.weights import RawTensor
 
@@ -61,7 +61,7 @@ def view(make_view) -> View:
 @pytest.mark.parametrize("codec", ["f32", "f16", "u8c+zstd"])
 def test_every_row_has_the_features_of_one_variant(make_view, codec):
     view = add_variants(make_view(codec=codec), 3)
-    rows = set(FeatureReader(open_view(view.store, "pets"), ALL)._targets.rows.tolist())
+    rows = set(FeatureReader(open_view(view.store, "pets"), ALL)._selection.rows.tolist())
     for epoch in range(3):
         found = {}
         for batch in FeatureReader(view, ALL).epoch(epoch):
@@ -88,7 +88,7 @@ def test_who_reads_which_rows_changes_nothing(view, shuffle, parts):
     whole = drawn(FeatureReader(view, options), 7)
     split: dict[int, int] = {}
     for part in range(parts):
-        found = drawn(FeatureReader(view, replace(options, memory_bytes=1)), 7, part=part, parts=parts)
+        found = drawn(FeatureReader(view, replace(options, memory_bytes=1)), 7, worker=part, workers=parts)
         assert not split.keys() & found.keys()
         split |= found
     assert split == whole

@@ -1,0 +1,151 @@
+"""Things that are opened once for all threads, ahead of their use, and kept while there is memory for them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+_Thing = TypeVar("_Thing")
+# One request at a time leaves a slow link idle between them.
+_OPENERS = 8
+
+
+class _Opening(NamedTuple):
+    future: Future[object]
+    begun: float
+
+
+class Residents(Generic[_Thing]):
+    """Numbered things, least recently used first out.
+
+    They outlive a fork, the threads that open them do not: a child process begins its own.
+
+    Args:
+        open_one: opens one; called by several threads at a time, each for another.
+        sizes: int64 [things], bytes of each when it is open.
+        memory_bytes: how much of them is kept; one at least is.
+        on_open, on_evict: are called for each that comes or goes, while `locked`.
+    """
+
+    def __init__(
+        self,
+        open_one: Callable[[int], _Thing],
+        sizes: np.ndarray,
+        *,
+        memory_bytes: int,
+        on_open: Callable[[int, _Thing], None] = lambda number, thing: None,
+        on_evict: Callable[[int], None] = lambda number: None,
+    ) -> None:
+        self._open_one, self._on_open, self._on_evict = open_one, on_open, on_evict
+        self.sizes, self.memory_bytes = sizes, memory_bytes
+        self._open: OrderedDict[int, _Thing] = OrderedDict()
+        self._bytes = 0
+        self._begin_process()
+
+    def _begin_process(self) -> None:
+        self._process, self._lock = os.getpid(), threading.Lock()
+        self._opening: dict[int, _Opening] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nothing comes or goes meanwhile."""
+        if self._process != os.getpid():
+            self._begin_process()
+        with self._lock:
+            yield
+
+    @property
+    def all_open(self) -> bool:
+        """Whether every one is; it may not last where memory is short."""
+        return len(self._open) == len(self.sizes)
+
+    def get(self, number: int) -> _Thing:
+        """One of them, opened where it is not; raises what opening it raises."""
+        with self.locked():
+            if number in self._open:
+                return self.touch(number)
+            future = self.begin(number)
+        return future.result()
+
+    def touch(self, number: int) -> _Thing:
+        """One that is open, used now; while `locked`."""
+        self._open.move_to_end(number)
+        return self._open[number]
+
+    def begin(self, number: int) -> Future[_Thing]:
+        """One that is being opened, or is; while `locked`."""
+        if number in self._open:
+            done: Future[_Thing] = Future()
+            done.set_result(self.touch(number))
+            return done
+        opening = self._opening.get(number)
+        if opening is None:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_OPENERS, thread_name_prefix="hapistore-open")
+            opening = self._opening[number] = _Opening(self._pool.submit(self._read, number), time.monotonic())
+        return opening.future  # type: ignore[return-value]
+
+    def prefetch(self, numbers: np.ndarray) -> None:
+        """Begin to open those that are not open, int64 [k], as far as there is memory besides what is."""
+        with self.locked():
+            ahead = self._bytes + sum(int(self.sizes[number]) for number in self._opening)
+            for number in dict.fromkeys(numbers.tolist()):
+                if number in self._open or number in self._opening:
+                    continue
+                ahead += int(self.sizes[number])
+                if ahead > self.memory_bytes:
+                    return
+                self.begin(number)
+
+    def groups(self, numbers: np.ndarray) -> Iterator[list[int]]:
+        """Some of them, so many at a time as there is memory for."""
+        group: list[int] = []
+        taken = 0
+        for number in numbers.tolist():
+            taken += int(self.sizes[number])
+            if group and taken > self.memory_bytes:
+                yield group
+                group, taken = [], int(self.sizes[number])
+            group.append(number)
+        if group:
+            yield group
+
+    def opening(self) -> list[tuple[int, float]]:
+        """Those that are being opened, and for how many seconds."""
+        now = time.monotonic()
+        with self.locked():
+            return [(number, now - opening.begun) for number, opening in self._opening.items()]
+
+    def close(self) -> None:
+        """End the threads; what is asked for later begins new ones."""
+        with self.locked():
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _read(self, number: int) -> _Thing:
+        try:
+            thing = self._open_one(number)
+        except BaseException:
+            with self._lock:  # the next one tries again
+                self._opening.pop(number, None)
+            raise
+        with self._lock:
+            self._open[number] = thing
+            self._bytes += int(self.sizes[number])
+            self._opening.pop(number, None)
+            self._on_open(number, thing)
+            while self._bytes > self.memory_bytes and len(self._open) > 1:
+                evicted, _ = self._open.popitem(last=False)
+                self._bytes -= int(self.sizes[evicted])
+                self._on_evict(evicted)
+        return thing
