@@ -39,6 +39,7 @@ setup(
         "rich>=13",
         "safetensors>=0.5",
         "torch>=2.13,<3",
+        "torchdata>=0.11",
         "xxhash>=3.4",
         "zstandard>=0.23",
     ],

@@ -132,7 +132,7 @@ def test_subset_label_and_length(view):
     assert all(labels.dtype == torch.float32 for _, labels in batches)
     assert all(torch.equal(labels, features[:, 0] / 4) for features, labels in batches)
     assert sorted(rows_of(batches)) == [row for row in range(ROWS) if row % 5]
-    assert len(list(FeaturePipe(view, subset="train", batch_size=8, drop_last=True))) == TRAIN // 8
+    assert len(list(FeaturePipe(view, subset="train", batch_size=8, last="drop"))) == TRAIN // 8
     assert isinstance(next(iter(FeaturePipe(view, label=None))), torch.Tensor)
     assert FeaturePipe(view).classes == ("a", "b", "c")
 

@@ -1,0 +1,65 @@
+"""Features as an IterableDataset whose state a StatefulDataLoader keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch.utils.data import IterableDataset
+
+from hapistore import View
+
+from .feed import Feed
+from .options import read_options
+from .tensors import as_tensors, feature_reader, samples
+
+
+class FeatureIterable(IterableDataset):
+    """Yields what a `FeaturePipe` does, for ``torchdata.stateful_dataloader.StatefulDataLoader(…, batch_size=None)``.
+
+    That loader never asks a DataPipe for its state, but fast-forwards it; this it asks, so going on takes no longer
+    at the end of an epoch than at its beginning, with loader workers too. Ranks and loader workers are told apart here.
+
+    Like torch's DistributedSampler it wants ``set_epoch`` before every epoch where there are loader workers that do not
+    persist: they begin anew each time. Otherwise every pass is the next epoch.
+
+    Args:
+        view: from ``hapistore.open_view``.
+        batched: False gives single samples; a state is then taken between training batches only.
+        pin_memory, options: as of `FeaturePipe`.
+    """
+
+    def __init__(self, view: View, *, batched: bool = True, pin_memory: bool = False, **options: Any) -> None:
+        self._feed = Feed(feature_reader(view, read_options(options), pin_memory=pin_memory))
+        self._batched = batched
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._feed.batches():
+            if self._batched:
+                yield as_tensors(batch)
+            else:
+                yield from samples(as_tensors(batch))
+
+    def close(self) -> None:
+        """End its threads; a later pass begins new ones."""
+        self._feed.close()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Read this epoch from now on, until it is set again."""
+        self._feed.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands; called by a StatefulDataLoader, in its workers too."""
+        return self._feed.state_dict()
+
+    def state_after(self, batches: int, *, epoch: int) -> dict[str, Any]:
+        """Where a loop stands after so many training batches of an epoch on this rank: good for any number of ranks."""
+        return self._feed.state_after(batches, epoch)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there with the next pass.
+
+        Raises:
+            UsageError: the state is of another view or order, or none.
+        """
+        self._feed.load_state_dict(state)
