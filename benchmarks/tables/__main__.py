@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .extraction import extract_table, forward_table, jobs_table, memory_table, plan_table
 from .features import augmentation_table, codecs_table, gather_table, probe_table
+from .reading import read_table
 from .storing import demo_table, ingest_table, stores_table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,6 +25,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "augmentation": augmentation_table,
     "forward": forward_table,
     "extract": extract_table,
+    "read": read_table,
     "memory": memory_table,
     "stores": stores_table,
     "ingest": ingest_table,
