@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+# A line of a cache: kernels that write whole ones do not read them first.
+_ALIGNED = 64
 Allocate = Callable[[int], np.ndarray]
 """Gives so many bytes, uint8: of pinned memory, say."""
 
@@ -35,27 +37,31 @@ class Buffers:
         self._lock = threading.Lock()
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
-        """An array that nobody else writes to until it, and all that is derived of it, has gone; not cleared."""
+        """An array that nobody else writes to until it, and all that is derived of it, has gone; not cleared.
+
+        It begins at a multiple of 64 bytes.
+        """
         dtype = np.dtype(dtype)
-        size = int(np.prod(shape)) * dtype.itemsize
+        size = int(np.prod(shape)) * dtype.itemsize + _ALIGNED
         with self._lock:
             owner = self._free(size)
             if owner is None:
                 owner = self._new(size)
             # While the lock is held: what refers to its owner makes it taken.
-            return owner[:size].view(dtype).reshape(shape)
+            start = -owner.ctypes.data % _ALIGNED
+            return owner[start : start + size - _ALIGNED].view(dtype).reshape(shape)
 
     def _free(self, size: int) -> np.ndarray | None:
         """Memory of that size that has gone; the rest of it that nobody would use is given back."""
         free = [i for i, owner in enumerate(self._owners) if sys.getrefcount(owner) <= _UNUSED]
-        fitting = next((i for i in free if len(self._owners[i]) >= max(size, 1)), None)
+        fitting = next((i for i in free if len(self._owners[i]) >= size), None)
         owner = None if fitting is None else self._owners[fitting]
         for i in reversed([i for i in free if i != fitting][self._most_kept :]):
             del self._owners[i]
         return owner
 
     def _new(self, size: int) -> np.ndarray:
-        owner = self._allocate(max(size, 1))
+        owner = self._allocate(size)
         self._owners.append(owner)
         return owner
 

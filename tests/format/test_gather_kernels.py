@@ -92,15 +92,21 @@ def test_every_number_there_is(name):
     assert same(found[~np.isnan(found)], expected[~np.isnan(expected)])
 
 
-@pytest.mark.parametrize("width", [1280, 1283, 257])
-def test_widths_at_which_a_compiler_vectorises_and_has_a_rest(width):
+@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("outer", [1, 3])
+@pytest.mark.parametrize("width", [16, 48, 1280, 1283, 257])
+def test_widths_at_which_many_values_are_made_at_once_and_have_a_rest(width, outer, offset):
+    """At an address that is a multiple of 64 bytes, and at another."""
     random = np.random.default_rng(width)
-    codes = [random.integers(0, 256, (5, width), dtype=np.uint8) for _ in range(3)]
+    codes = [random.integers(0, 256, (5, outer * width), dtype=np.uint8) for _ in range(3)]
     scales, zeros = ([random.random(width).astype(np.float32) for _ in range(3)] for _ in range(2))
     source, row, place = random.integers(0, 3, 40), random.integers(0, 5, 40), random.permutation(40)
-    found, expected = (np.empty((40, width), np.float32) for _ in range(2))
-    kernels.gather_codes(*map(addresses, (codes, scales, zeros)), source, row, place, 1, width, 1, found)
-    kernels.gather_codes_reference(codes, scales, zeros, source, row, place, 1, width, 1, expected)
+    room = np.empty(40 * outer * width + 32, np.float32)
+    first = -room.ctypes.data // 4 % 16 + offset
+    found = room[first : first + 40 * outer * width].reshape(40, -1)
+    expected = np.empty_like(found)
+    kernels.gather_codes(*map(addresses, (codes, scales, zeros)), source, row, place, outer, width, 1, found)
+    kernels.gather_codes_reference(codes, scales, zeros, source, row, place, outer, width, 1, expected)
     assert same(found, expected)
 
 
@@ -126,5 +132,6 @@ def test_rows_of_shards_without_an_address_are_left_as_they_are(codec):
 
 def test_every_kernel_has_a_reference():
     names = {name for name, value in vars(kernels).items() if hasattr(value, "py_func")}
+    names.discard("_dequantise_lanes")
     assert names == {"gather_codes", "gather_stored", *SIMPLE}
     assert all(hasattr(kernels, f"{name}_reference") for name in names)

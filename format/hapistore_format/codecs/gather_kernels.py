@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import carray, float32_at, float_of_bits, jit, uint8_at, uint16_at
+from .jit import LANES, carray, float32_at, float_of_bits, jit, store_dequantised, uint8_at, uint16_at
 
 _HALF_TO_SINGLE = np.float32(2.0**112)  # the difference of the two formats' exponent biases
 
@@ -34,9 +34,14 @@ def gather_codes(
 ) -> None:
     """zero + scale × code, of rows that are ``outer × channels × inner`` values."""
     values = outer * channels * inner
+    lanes = inner == 1 and channels % LANES == 0 and x.ctypes.data % (4 * LANES) == 0
     for i in range(len(source)):
         at = source[i]
         if codes[at] == 0:
+            continue
+        if lanes:
+            target = x.ctypes.data + 4 * place[i] * values
+            _dequantise_lanes(codes[at] + row[i] * values, scales[at], zeros[at], outer, channels, target)
             continue
         q = carray(uint8_at(codes[at] + row[i] * values), (outer, channels, inner))
         scale = carray(float32_at(scales[at]), (channels,))
@@ -51,6 +56,15 @@ def gather_codes(
                 for c in range(channels):
                     for k in range(inner):
                         y[o, c, k] = zero[c] + scale[c] * np.float32(q[o, c, k])
+
+
+@jit
+def _dequantise_lanes(codes: int, scale: int, zero: int, outer: int, channels: int, x: int) -> None:
+    """A row whose channels are a multiple of ``LANES``, by addresses."""
+    for o in range(outer):
+        for c in range(0, channels, LANES):
+            v = o * channels + c
+            store_dequantised(codes + v, scale + 4 * c, zero + 4 * c, x + 4 * v)
 
 
 def gather_codes_reference(

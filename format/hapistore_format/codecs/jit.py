@@ -70,6 +70,32 @@ def _pointer_to(kind: Any) -> Any:
     return intrinsic(at)
 
 
+def _store_dequantised(typing_context: Any, codes: Any, scale: Any, zero: Any, out: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bytes_, words = (ir.VectorType(ir.IntType(bits), LANES) for bits in (8, 32))
+        floats = ir.VectorType(ir.FloatType(), LANES)
+        code = _load(builder, arguments[0], bytes_, align=1)
+        factor, offset = (_load(builder, address, floats, align=4) for address in arguments[1:3])
+        values = builder.fadd(offset, builder.fmul(factor, builder.uitofp(builder.zext(code, words), floats)))
+        store = builder.store(values, builder.inttoptr(arguments[3], floats.as_pointer()))
+        store.align = 4 * LANES
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return numba.void(numba.int64, numba.int64, numba.int64, numba.int64), generate
+
+
+def _load(builder: Any, address: Any, kind: Any, *, align: int) -> Any:
+    value = builder.load(builder.inttoptr(address, kind.as_pointer()))
+    value.align = align
+    return value
+
+
+LANES = 16
+store_dequantised: Any = intrinsic(_store_dequantised)
+"""For kernels only: ``zero + scale × code`` of 16 uint8 codes, float32 scales and zeros at these addresses, to an
+address that is a multiple of 64. The values go past the caches: who writes more than these hold would first read all of
+it into them. A lock that is taken or given afterwards, as in every handing over between threads, waits for them."""
 uint8_at: Any = _pointer_to(numba.uint8)
 """For kernels only: an int64 address as a pointer to uint8, for ``numba.carray``; unchecked."""
 uint16_at: Any = _pointer_to(numba.uint16)
