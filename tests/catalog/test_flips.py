@@ -155,7 +155,7 @@ def test_flips_through_the_public_face(store, readers):
     def epoch() -> list[bytes]:
         view = hs.open_view(store, "pets", codec="u8c+zstd")
         batches = hs.FeatureReader(view, hs.ReadOptions(batch_size=5)).epoch(0)
-        return [np.asarray(part).tobytes() for batch in batches for part in batch]
+        return [np.asarray(part).tobytes() for batch in batches for part in batch[:3]]
 
     right = epoch()
     needed = {"marker", "recipe", "annotations", "features u8c+zstd"}
