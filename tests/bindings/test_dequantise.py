@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -19,18 +21,21 @@ SHAPES = {"pooled": (6,), "tokens": (5, 6), "map": (6, 3, 3)}
 
 @pytest.fixture(scope="module", params=SHAPES)
 def store(request, view, tmp_path_factory):
-    """Random features of the same images, in every codec."""
+    """Random features of the same images, in every codec, in a copy of the store."""
+    folder = tmp_path_factory.mktemp("copy") / "store"
+    shutil.copytree(view.store.root, folder)
+    store = hs.open_store(folder)
     shape = SHAPES[request.param]
     digest, weights = write_weights({})
     recipe = Recipe(architecture=f"random-{request.param}", weights=digest, cut="c", preprocess={}, shape=shape)
-    register_recipe(view.store, recipe, weights)
+    register_recipe(store, recipe, weights)
     random = np.random.default_rng(7)
     for shard in view.version.shards:
         features = random.normal(size=(shard.rows, *shape)).astype(np.float32)
         for codec in codec_names():
             data = write_feature_shard(features, codec=codec, recipe=recipe.digest, images=shard.images, provenance={})
-            view.store.create(features_name(recipe.digest, codec, shard.images), data)
-    return lambda codec: hs.open_view(view.store, "rows", recipe=recipe.architecture, codec=codec)
+            store.create(features_name(recipe.digest, codec, shard.images), data)
+    return lambda codec: hs.open_view(store, "rows", recipe=recipe.architecture, codec=codec)
 
 
 @pytest.mark.parametrize("codec", codec_names())
