@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import LANES, carray, float32_at, float_of_bits, jit, store_dequantised, uint8_at, uint16_at
+from .jit import LANES, carray, float32_at, float_of_bits, jit, prefetch, store_dequantised, uint8_at, uint16_at
 
 _HALF_TO_SINGLE = np.float32(2.0**112)  # the difference of the two formats' exponent biases
 
@@ -41,7 +41,9 @@ def gather_codes(
             continue
         if lanes:
             target = x.ctypes.data + 4 * place[i] * values
-            _dequantise_lanes(codes[at] + row[i] * values, scales[at], zeros[at], outer, channels, target)
+            after = min(i + 1, len(source) - 1)
+            following = codes[source[after]] + row[after] * values
+            _dequantise_lanes(codes[at] + row[i] * values, following, scales[at], zeros[at], outer, channels, target)
             continue
         q = carray(uint8_at(codes[at] + row[i] * values), (outer, channels, inner))
         scale = carray(float32_at(scales[at]), (channels,))
@@ -59,11 +61,12 @@ def gather_codes(
 
 
 @jit
-def _dequantise_lanes(codes: int, scale: int, zero: int, outer: int, channels: int, x: int) -> None:
-    """A row whose channels are a multiple of ``LANES``, by addresses."""
+def _dequantise_lanes(codes: int, following: int, scale: int, zero: int, outer: int, channels: int, x: int) -> None:
+    """A row whose channels are a multiple of ``LANES``, by addresses; meanwhile the row after it is fetched."""
     for o in range(outer):
         for c in range(0, channels, LANES):
             v = o * channels + c
+            prefetch(following + v)
             store_dequantised(codes + v, scale + 4 * c, zero + 4 * c, x + 4 * v)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 from llvmlite import ir
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -85,6 +86,18 @@ def _store_dequantised(typing_context: Any, codes: Any, scale: Any, zero: Any, o
     return numba.void(numba.int64, numba.int64, numba.int64, numba.int64), generate
 
 
+def _prefetch(typing_context: Any, address: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        reading, into_all, of_data = (ir.Constant(word, value) for value in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), reading, into_all, of_data])
+        return context.get_dummy_value()
+
+    return numba.void(numba.int64), generate
+
+
 def _load(builder: Any, address: Any, kind: Any, *, align: int) -> Any:
     value = builder.load(builder.inttoptr(address, kind.as_pointer()))
     value.align = align
@@ -96,6 +109,8 @@ store_dequantised: Any = intrinsic(_store_dequantised)
 """For kernels only: ``zero + scale × code`` of 16 uint8 codes, float32 scales and zeros at these addresses, to an
 address that is a multiple of 64. The values go past the caches: who writes more than these hold would first read all of
 it into them. A lock that is taken or given afterwards, as in every handing over between threads, waits for them."""
+prefetch: Any = intrinsic(_prefetch)
+"""For kernels only: begin to fetch the line of the caches that an address is in; none is wrong."""
 uint8_at: Any = _pointer_to(numba.uint8)
 """For kernels only: an int64 address as a pointer to uint8, for ``numba.carray``; unchecked."""
 uint16_at: Any = _pointer_to(numba.uint16)
