@@ -111,3 +111,37 @@ def worker_of_process() -> Part:
     """This loader worker's number, and how many there are."""
     worker = get_worker_info()
     return (worker.id, worker.num_workers) if worker else (0, 1)
+
+
+class Fed:
+    """What every dataset over a `Feed` has: where it stands, and which epoch it reads."""
+
+    _feed: Feed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Read this epoch from now on, whatever a loader's seed, until it is set again."""
+        self._feed.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where a plain loop stands, or a StatefulDataLoader's worker; see ``state_after`` for other loaders' loops."""
+        return self._feed.state_dict()
+
+    def state_after(self, batches: int, *, epoch: int) -> dict[str, Any]:
+        """Where a loop stands after so many training batches of an epoch on this rank: good for any number of ranks."""
+        return self._feed.state_after(batches, epoch)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there with the next pass, with any number of ranks.
+
+        Raises:
+            UsageError: the state is of another view or order, or none.
+        """
+        self._feed.load_state_dict(state)
+
+    def stats(self) -> Any:
+        """What was read in this process, and what it took: see ``hapistore.ReadStats``."""
+        return self._feed.reader.stats()
+
+    def close(self) -> None:
+        """End its threads; a later pass begins new ones."""
+        self._feed.close()

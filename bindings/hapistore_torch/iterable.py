@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from torch.utils.data import IterableDataset
 
 from hapistore import View
 
-from .feed import Feed
+from .feed import Fed, Feed
 from .options import read_options
 from .tensors import as_tensors, feature_reader, samples
 
 
-class FeatureIterable(IterableDataset):
+class FeatureIterable(Fed, IterableDataset):
     """Yields what a `FeaturePipe` does, for ``torchdata.stateful_dataloader.StatefulDataLoader(…, batch_size=None)``.
 
     That loader never asks a DataPipe for its state, but fast-forwards it; this it asks, so going on takes no longer
@@ -39,27 +39,3 @@ class FeatureIterable(IterableDataset):
                 yield as_tensors(batch)
             else:
                 yield from samples(as_tensors(batch))
-
-    def close(self) -> None:
-        """End its threads; a later pass begins new ones."""
-        self._feed.close()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Read this epoch from now on, until it is set again."""
-        self._feed.set_epoch(epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where it stands; called by a StatefulDataLoader, in its workers too."""
-        return self._feed.state_dict()
-
-    def state_after(self, batches: int, *, epoch: int) -> dict[str, Any]:
-        """Where a loop stands after so many training batches of an epoch on this rank: good for any number of ranks."""
-        return self._feed.state_after(batches, epoch)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there with the next pass.
-
-        Raises:
-            UsageError: the state is of another view or order, or none.
-        """
-        self._feed.load_state_dict(state)

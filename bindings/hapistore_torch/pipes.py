@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,12 +11,12 @@ from torch.utils.data import IterDataPipe
 
 from hapistore import ObjectStore, Preprocess, ReadOptions, View
 
-from .feed import Feed, worker_of_process
+from .feed import Fed, Feed, worker_of_process
 from .options import read_options, shuffle_mode
 from .tensors import as_tensors, feature_reader, image_reader, samples
 
 
-class _Pipe(IterDataPipe):
+class _Pipe(Fed, IterDataPipe):
     """An iterable over a `Feed`, and what DataLoader calls on DataPipes."""
 
     def __init__(self, make: Callable[[ReadOptions], Callable[[], Any]], options: ReadOptions, batched: bool) -> None:
@@ -51,34 +51,6 @@ class _Pipe(IterDataPipe):
         if self._batched:
             return int(steps.count)
         return sum(stop - start for start, stop in (steps.span(step, rank) for step in range(steps.count)))
-
-    def close(self) -> None:
-        """End its threads; a later pass begins new ones."""
-        self._feed.close()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Read this epoch from now on, whatever the loader's seed, until it is set again."""
-        self._feed.set_epoch(epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where a plain loop over the pipe stands; see ``state_after`` for one over a loader with workers."""
-        return self._feed.state_dict()
-
-    def state_after(self, batches: int, *, epoch: int) -> dict[str, Any]:
-        """Where a loop stands after so many training batches of an epoch on this rank."""
-        return self._feed.state_after(batches, epoch)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there with the next pass, with any number of ranks.
-
-        Raises:
-            UsageError: the state is of another view or order, or none.
-        """
-        self._feed.load_state_dict(state)
-
-    def stats(self) -> Any:
-        """What was read in this process, and what it took: see ``hapistore.ReadStats``."""
-        return self._feed.reader.stats()
 
     def sharding_filter(self, sharding_group_filter: Any = None) -> _Pipe:
         """The pipe itself: it shards at the source already."""

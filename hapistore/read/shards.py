@@ -12,7 +12,7 @@ import numpy as np
 from hapistore_format import FeatureShardReader, get_codec
 from hapistore_format.codecs.axes import ChannelAxes
 from hapistore_format.codecs.jit import jit
-from hapistore_format.codecs.quantisers import Addresses
+from hapistore_format.codecs.quantisers import Addresses, Picked
 
 from ..catalog import View
 from ..catalog.reading import read_object
@@ -91,13 +91,13 @@ class OpenShards:
         # So that a shard's parameters are fetched once: they are several times a row's codes.
         places = np.empty(len(sources), np.int64)
         _sort_by_source(sources, len(needed), places)
-        sources, rows = sources[places], rows[places]
+        picked = Picked(sources[places], rows[places], places)
         for addresses, _held in self._leases(needed):
             started = time.perf_counter()
             if out.dtype == np.float32:
-                self._quantiser.gather_from(addresses, sources, rows, places, self._axes, flat)
+                self._quantiser.gather_from(addresses, picked, self._axes, flat)
             else:
-                self._quantiser.gather_stored_from(addresses, sources, rows, places, flat)
+                self._quantiser.gather_stored_from(addresses, picked, flat)
             self._count("gather", time.perf_counter() - started)
 
     def prefetch(self, sources: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from hapistore_format.codecs import gather_kernels as kernels
 from hapistore_format.codecs.axes import ChannelAxes
-from hapistore_format.codecs.quantisers import QUANTISERS, Addresses
+from hapistore_format.codecs.quantisers import QUANTISERS, Addresses, Picked
 
 CHECKED = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 SIMPLE = {"gather_singles": np.float32, "gather_halves": np.uint16, "gather_bfloats": np.uint16}
@@ -119,13 +119,13 @@ def test_rows_of_shards_without_an_address_are_left_as_they_are(codec):
         params = quantiser.fit(rows, axes)
         held.append((quantiser.quantise(rows, axes, params), params))
         table.put(shard, *held[-1])
-    source, row, place = np.array([0, 2, 1, 0]), np.array([3, 0, 4, 1]), np.arange(4)
+    picked = Picked(np.array([0, 2, 1, 0]), np.array([3, 0, 4, 1]), np.arange(4))
     out = np.full((4, 4), 9, np.float32)
-    quantiser.gather_from(table, source, row, place, axes, out)
+    quantiser.gather_from(table, picked, axes, out)
     assert np.allclose(out[[0, 2, 3]], [features[0, 3], features[1, 4], features[0, 1]], atol=0.3)
     assert (out[1] == 9).all()
     only = np.full((4, 4), 9, np.float32)
-    quantiser.gather_from(table.only(np.array([False, True, False])), source, row, place, axes, only)
+    quantiser.gather_from(table.only(np.array([False, True, False])), picked, axes, only)
     assert (only[[0, 1, 3]] == 9).all()
     assert np.array_equal(only[2], out[2])
 

@@ -39,6 +39,14 @@ class Addresses(NamedTuple):
         return Addresses(np.where(shards, self.values, 0), self.params)
 
 
+class Picked(NamedTuple):
+    """Rows of several shards, int64 [k] each: row ``rows[i]`` of shard ``shards[i]`` goes to place ``places[i]``."""
+
+    shards: np.ndarray
+    rows: np.ndarray
+    places: np.ndarray
+
+
 class Quantiser(Protocol):
     """One way to store a float32.
 
@@ -63,23 +71,13 @@ class Quantiser(Protocol):
     def gather(self, stored: np.ndarray, rows: np.ndarray, axes: ChannelAxes, params: Params, out: np.ndarray) -> None:
         """Rows ``rows`` (int64 [k]) of ``stored`` [n, *shape] into ``out``, float32 [k, *shape]."""
 
-    def gather_from(
-        self,
-        addresses: Addresses,
-        shards: np.ndarray,
-        rows: np.ndarray,
-        places: np.ndarray,
-        axes: ChannelAxes,
-        out: np.ndarray,
-    ) -> None:
-        """Row ``rows[i]`` of shard ``shards[i]`` (int64 [k]) into ``out[places[i]]``, float32 [n, values of a row].
+    def gather_from(self, addresses: Addresses, picked: Picked, axes: ChannelAxes, out: np.ndarray) -> None:
+        """Picked rows into ``out``, float32 [n, values of a row].
 
         Nothing is checked. Rows of shards that have no address are left out. Fastest in order of shards.
         """
 
-    def gather_stored_from(
-        self, addresses: Addresses, shards: np.ndarray, rows: np.ndarray, places: np.ndarray, out: np.ndarray
-    ) -> None:
+    def gather_stored_from(self, addresses: Addresses, picked: Picked, out: np.ndarray) -> None:
         """The same of stored values, ``out`` being of the quantiser's dtype [n, values of a row]."""
 
     def pack(self, params: Params) -> bytes:
@@ -105,23 +103,13 @@ class _Gathering:
         addresses.put(0, stored, params)
         flat = out.reshape(len(rows), axes.row_values)
         places = np.arange(len(rows))
-        self.gather_from(addresses, np.zeros_like(places), np.asarray(rows, np.int64), places, axes, flat)
+        self.gather_from(addresses, Picked(np.zeros_like(places), np.asarray(rows, np.int64), places), axes, flat)
 
-    def gather_from(
-        self,
-        addresses: Addresses,
-        shards: np.ndarray,
-        rows: np.ndarray,
-        places: np.ndarray,
-        axes: ChannelAxes,
-        out: np.ndarray,
-    ) -> None:
+    def gather_from(self, addresses: Addresses, picked: Picked, axes: ChannelAxes, out: np.ndarray) -> None:
         raise NotImplementedError
 
-    def gather_stored_from(
-        self, addresses: Addresses, shards: np.ndarray, rows: np.ndarray, places: np.ndarray, out: np.ndarray
-    ) -> None:
-        gathering.gather_stored(addresses.values, shards, rows, places, out.view(np.uint8))
+    def gather_stored_from(self, addresses: Addresses, picked: Picked, out: np.ndarray) -> None:
+        gathering.gather_stored(addresses.values, *picked, out.view(np.uint8))
 
 
 class _Float(_Gathering):
@@ -150,17 +138,9 @@ class _Float(_Gathering):
     def quantise(self, features: np.ndarray, axes: ChannelAxes, params: Params) -> np.ndarray:
         return np.ascontiguousarray(features, dtype=self.dtype)
 
-    def gather_from(
-        self,
-        addresses: Addresses,
-        shards: np.ndarray,
-        rows: np.ndarray,
-        places: np.ndarray,
-        axes: ChannelAxes,
-        out: np.ndarray,
-    ) -> None:
+    def gather_from(self, addresses: Addresses, picked: Picked, axes: ChannelAxes, out: np.ndarray) -> None:
         kernel = gathering.gather_singles if self.bits == 32 else gathering.gather_halves
-        kernel(addresses.values, shards, rows, places, out)
+        kernel(addresses.values, *picked, out)
 
     def pack(self, params: Params) -> bytes:
         return b""
@@ -182,16 +162,8 @@ class _BFloat16(_Float):
         kernels.round_to_bfloat16(np.ascontiguousarray(features).view(np.uint32).reshape(-1), stored.reshape(-1))
         return stored
 
-    def gather_from(
-        self,
-        addresses: Addresses,
-        shards: np.ndarray,
-        rows: np.ndarray,
-        places: np.ndarray,
-        axes: ChannelAxes,
-        out: np.ndarray,
-    ) -> None:
-        gathering.gather_bfloats(addresses.values, shards, rows, places, out)
+    def gather_from(self, addresses: Addresses, picked: Picked, axes: ChannelAxes, out: np.ndarray) -> None:
+        gathering.gather_bfloats(addresses.values, *picked, out)
 
 
 class _UIntPerChannel(_Gathering):
@@ -230,16 +202,8 @@ class _UIntPerChannel(_Gathering):
         kernels.quantise(axes.view(features), scale, zero, self._levels, axes.view(stored))
         return stored
 
-    def gather_from(
-        self,
-        addresses: Addresses,
-        shards: np.ndarray,
-        rows: np.ndarray,
-        places: np.ndarray,
-        axes: ChannelAxes,
-        out: np.ndarray,
-    ) -> None:
-        gathering.gather_codes(addresses.values, *addresses.params, shards, rows, places, *axes, out)
+    def gather_from(self, addresses: Addresses, picked: Picked, axes: ChannelAxes, out: np.ndarray) -> None:
+        gathering.gather_codes(addresses.values, *addresses.params, *picked, *axes, out)
 
     def pack(self, params: Params) -> bytes:
         scale, zero = params
