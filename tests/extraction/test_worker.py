@@ -43,7 +43,7 @@ def job(dataset: str, network, **more) -> ExtractionJob:
 def rows_of(store, dataset: str, recipe: str) -> dict[str, np.ndarray]:
     """Features by row."""
     view = hs.open_view(store, dataset, recipe=recipe, codec="f32")
-    batches = hs.FeatureReader(view, hs.ReadOptions(shuffle="none", drop_last=False)).epoch(0)
+    batches = hs.FeatureReader(view, hs.ReadOptions(shuffle="none")).epoch(0)
     return {row: features.copy() for b in batches for row, features in zip(b.rows.tolist(), b.features, strict=True)}
 
 
