@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hapistore.planning import BatchSearch
+from hapistore.planning.batches import _AROUND_S
 
 MB = 1 << 20
 
@@ -263,7 +264,8 @@ def test_on_any_line_and_curve(idle, image, fixed, headroom, overhead, image_s, 
     assert all(1 <= size <= bound for size in sizes)
     assert max(executor.peak(size) for size in sizes) <= budget
     assert len(set(sizes[-5:])) == 1  # it has settled
-    tried = {size: size / executor.seconds(size) for size in set(sizes)}
+    # What surrounds a pass counts too: for one of 10 µs it is nearly all there is.
+    tried = {size: size / (executor.seconds(size) + _AROUND_S) for size in set(sizes)}
     assert tried[sizes[-1]] * 1.021 >= max(tried.values())  # what was given up was worth no more than 2 %
     assert len(set(sizes)) <= 12
 
