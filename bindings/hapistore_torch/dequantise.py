@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hapistore import FeatureReader, ReadOptions, View
+from .feed import Fed
 
 
 class Dequantise(nn.Module):
@@ -15,15 +15,15 @@ class Dequantise(nn.Module):
     Shards' parameters are read when a value of theirs is first seen, and stay on its device.
 
     Args:
-        view: the pipe's.
+        pipe: a pipe or dataset of features. What is drawn decides whose parameters a number means, so it is asked.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, pipe: Fed) -> None:
         super().__init__()
-        self._reader = FeatureReader(view, ReadOptions(label=None))
-        self._shape = (-1, *(1,) * (len(view.shape) - 1))
-        if len(view.shape) == 2:  # tokens: their channels come last
-            self._shape = (1, -1)
+        self._feed = pipe._feed
+        axes = len(self._feed.reader.view.shape)
+        # Of tokens the channels come last, of maps first.
+        self._shape = (1, -1) if axes == 2 else (-1, *(1,) * (axes - 1))
         self._known = np.zeros(0, np.int64)
         self._tables: tuple[torch.Tensor, ...] = ()
 
@@ -46,7 +46,7 @@ class Dequantise(nn.Module):
         wanted = np.unique(sources.cpu().numpy())
         new = np.setdiff1d(wanted, self._known)
         if len(new):
-            parameters = [torch.from_numpy(values).to(device) for values in self._reader.parameters(new)]
+            parameters = [torch.from_numpy(values).to(device) for values in self._feed.reader.parameters(new)]
             tables = self._tables or tuple(values[:0] for values in parameters)
             joined = [torch.cat([table.to(device), values]) for table, values in zip(tables, parameters, strict=True)]
             order = np.argsort(np.concatenate([self._known, new]))

@@ -67,7 +67,8 @@ class Feed:
 
     def rank(self) -> Part:
         """This rank's number, and how many there are; in a loader worker that was spawned, those of its parent."""
-        return self._rank or rank_of_process()
+        # Only there: a pipe that was copied before torch.distributed began is no worker's.
+        return (self._rank if get_worker_info() else None) or rank_of_process()
 
     def set_epoch(self, epoch: int) -> None:
         """Read this epoch from now on, until it is set again."""

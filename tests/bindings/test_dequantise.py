@@ -41,8 +41,8 @@ def store(request, view, tmp_path_factory):
 @pytest.mark.parametrize("codec", codec_names())
 def test_values_are_those_of_the_pipe(store, codec):
     view = store(codec)
-    dequantise = Dequantise(view)
     stored = FeaturePipe(view, batch_size=9, dequantise=False)
+    dequantise = Dequantise(stored)
     if codec.startswith(("u8c", "u4c")):
         assert next(iter(stored))[0][0].dtype == torch.uint8
         stored = FeaturePipe(view, batch_size=9, dequantise=False)
@@ -56,8 +56,23 @@ def test_through_a_loader(store, workers):
     view = store("u8c+zstd")
     pipe = FeaturePipe(view, batch_size=9, dequantise=False)
     pipe.set_epoch(0)
-    dequantise = Dequantise(view)
+    dequantise = Dequantise(pipe)
     found = [dequantise(*stored) for stored, _ in DataLoader(pipe, batch_size=None, num_workers=workers)]
     plain = FeaturePipe(view, batch_size=9)
     plain.set_epoch(0)
     assert all(torch.equal(a, b) for a, (b, _) in zip(found, plain, strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"subset": "test"}, {"augment": False}], ids=str)
+def test_variants_have_the_parameters_of_what_is_drawn(view_of_variants, tmp_path, options):
+    """Of images as they are, numbers are of shards; of variants, of a shard and a variant."""
+    shutil.copytree(view_of_variants.store.root, tmp_path / "store")
+    store = hs.open_store(tmp_path / "store")
+    for recipe in (view_of_variants.recipe, *view_of_variants.variants):
+        hs.transcode(store, "rows", codecs=["u8c"], recipe=recipe.digest)
+    view = hs.open_view(store, "rows", recipe=view_of_variants.recipe.digest, codec="u8c", variants="all")
+    stored = FeaturePipe(view, batch_size=9, dequantise=False, **options)
+    dequantise = Dequantise(stored)
+    plain = FeaturePipe(view, batch_size=9, **options)
+    for ((values, sources), _), (features, _) in zip(stored, plain, strict=True):
+        assert torch.equal(dequantise(values, sources), features)
