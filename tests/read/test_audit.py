@@ -127,6 +127,14 @@ def test_dropped_and_drawn_rows_are_not_said_to_be_proved(read, tmp_path):
     assert verdicts(tmp_path) == [(False, 0, 0)] * 2
 
 
+def test_more_than_a_short_batch_is_not_dropped(read, tmp_path):
+    read(0, last="drop", steps=20)
+    read(1, last="drop")
+    first, second = audit(tmp_path / "audit")
+    assert first.faults == ("positions 80 to 103 were read by nobody, and the next epoch was begun",)
+    assert not second.faults
+
+
 def test_drawn_rows_prove_nothing(read, tmp_path):
     read(0, balanced=True)
     assert verdicts(tmp_path) == [(False, 0, 0)]
