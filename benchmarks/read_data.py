@@ -9,7 +9,7 @@ import pyarrow as pa
 
 import hapistore as hs
 from hapistore.catalog import View, ensure_marker, register_recipe
-from hapistore.catalog.names import annotations_name, features_name, version_name
+from hapistore.catalog.names import annotations_name, features_name, version_name, weights_name
 from hapistore.demo.photographs import write_manifest
 from hapistore.stores import FolderStore
 from hapistore_format import (
@@ -37,7 +37,7 @@ def real_features(folder: Path, cut: str) -> tuple[np.ndarray, Recipe, bytes]:
     view = hs.open_view(store, "elpv", recipe=f"efficientnet_lite0:{cut}", codec="f32")
     batches = hs.FeatureReader(view, hs.ReadOptions(shuffle="none", label=None)).epoch(0)
     features = np.concatenate([batch.features for batch in batches])
-    return features, view.recipe, bytes(store.get(f"weights/{view.recipe.weights}.safetensors"))
+    return features, view.recipe, bytes(store.get(weights_name(view.recipe.weights)))
 
 
 def varied(real: np.ndarray, start: int, count: int) -> np.ndarray:

@@ -92,6 +92,12 @@ class Feed:
         if self._fixed is not None:
             self.set_epoch(self._progress.epoch)
 
+    def reopened(self, open_reader: Callable[[], Any]) -> Feed:
+        """Another reader's, from its first epoch on, or in the epoch that was set here."""
+        feed = Feed(open_reader)
+        feed._set_epoch = self._set_epoch
+        return feed
+
     def close(self) -> None:
         """End its threads; what is iterated later begins new ones."""
         if self._reader is not None:

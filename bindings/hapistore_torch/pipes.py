@@ -64,7 +64,7 @@ class _Pipe(Fed, IterDataPipe):
         """Called by DataLoader where ``shuffle=`` is given."""
         options = replace(self._options, shuffle=shuffle_mode(shuffle, self._options.shuffle))
         if options != self._options:
-            self._options, self._feed = options, Feed(self._make(options))
+            self._options, self._feed = options, self._feed.reopened(self._make(options))
 
     def set_seed(self, seed: int) -> None:
         """Called by DataLoader before every epoch, with the same number on all ranks and workers."""

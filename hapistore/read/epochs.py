@@ -26,8 +26,8 @@ from .stats import ReadStats
 from .steps import Steps
 
 _log = logging.getLogger(__name__)
-# A thread makes so much at once: what it costs to hand it work is little beside it then, and it fits a cache.
-_AT_ONCE_BYTES, _STEPS_AT_ONCE = 8 << 20, 64
+# A thread makes at most so much at once: what it costs to hand it work, 0.3 ms of a core, is little beside it then.
+_AT_ONCE_BYTES, _STEPS_AT_ONCE = 32 << 20, 64
 MOST_THREADS = 4
 _STALL_S = 60.0
 # Shards are fetched for so many plans before they are wanted, as far as there is memory.
@@ -143,19 +143,17 @@ class EpochReader(Generic[_Batch]):
         """
         steps = self.steps(ranks, start=start)
         numbers = range(worker + skip * workers, steps.count, workers)
-        at_once_bytes = self._row_bytes * -(-steps.global_batch // ranks)
-        at_once = max(1, min(_STEPS_AT_ONCE, _AT_ONCE_BYTES // at_once_bytes))
+        step_bytes = self._row_bytes * -(-steps.global_batch // ranks)
         threads = self.options.threads or (1 if workers > 1 else min(MOST_THREADS, _cores()))
+        at_once_bytes = min(_AT_ONCE_BYTES, self.options.ahead_bytes // threads)
+        at_once = max(1, min(_STEPS_AT_ONCE, at_once_bytes // step_bytes))
 
-        plans = (
-            self._plan(steps, numbers[first : first + at_once], rank, epoch)
-            for first in range(0, len(numbers), at_once)
-        )
+        plans = (self._plan(steps, part, rank, epoch) for part in _cut(numbers, at_once))
         made = map_ahead(
             lambda plan: self._make(plan, steps),
             self._prefetched(plans),
             threads=threads,
-            ahead=max(threads, self.options.ahead_bytes // (at_once_bytes * at_once)),
+            ahead=max(threads, self.options.ahead_bytes // (step_bytes * at_once)),
             name="hapistore-read",
             on_stall=(_STALL_S, self._say_stall),
         )
@@ -289,6 +287,14 @@ class EpochReader(Generic[_Batch]):
     def _say_stall(self, seconds: float) -> None:
         listed = ", ".join(f"{name} for {waited:.0f} s" for name, waited in self._waiting_for())
         _log.warning("waited %.0f s so far for %s, from %s", seconds, listed or "a training batch", self._url)
+
+
+def _cut(numbers: range, most: int) -> Iterator[range]:
+    """Parts of at most so many, the first ones small: the first batch is not waited for long."""
+    size = 1
+    while numbers:
+        yield numbers[:size]
+        numbers, size = numbers[size:], min(2 * size, most)
 
 
 def _cores() -> int:

@@ -94,8 +94,10 @@ class ImageReader(EpochReader[ImageBatch]):
             self._decoded(shards[number], row, number)
             for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)
         ]
-        self._stats.seconds["fetch"] += opened - began
-        self._stats.seconds["decode"] += time.perf_counter() - opened
+        decoded = time.perf_counter()
+        with self._shards.locked():
+            self._stats.seconds["fetch"] += opened - began
+            self._stats.seconds["decode"] += decoded - opened
         return np.stack(images) if self._preprocess else images
 
     def _decoded(self, shard: ImageShard, row: int, number: int) -> np.ndarray:

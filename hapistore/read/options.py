@@ -61,7 +61,7 @@ class ReadOptions:
     dequantise: bool = True
     memory_bytes: int = 2 << 30
     threads: int | None = None
-    ahead_bytes: int = 16 << 20
+    ahead_bytes: int = 64 << 20
     audit: str | None = None
 
     def __post_init__(self) -> None:

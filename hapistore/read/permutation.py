@@ -6,6 +6,8 @@ An alternating Feistel network over the next power of two, walked until it lands
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from hapistore_format.codecs.jit import jit
@@ -26,8 +28,9 @@ def mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(31))
 
 
+@lru_cache(64)
 def round_keys(seed: int, epoch: int) -> np.ndarray:
-    """Keys of the permutation of a seed and an epoch: uint64 [8]."""
+    """Keys of the permutation of a seed and an epoch: uint64 [8], not to be written to."""
     with np.errstate(over="ignore"):
         state = mix(np.uint64(seed & _WORD) + _GOLDEN) ^ np.uint64(epoch & _WORD)
         steps = np.arange(1, _ROUNDS + 1, dtype=np.uint64) * _GOLDEN

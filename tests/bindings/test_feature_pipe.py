@@ -125,6 +125,13 @@ def test_loader_shuffle_flag_is_heeded(view):
     assert rows_of(shuffled) != list(range(ROWS))
 
 
+def test_loader_shuffle_flag_keeps_the_epoch_that_was_set(view):
+    pipe, expected = FeaturePipe(view, batch_size=8, shuffle="none"), FeaturePipe(view, batch_size=8)
+    for each in (pipe, expected):
+        each.set_epoch(3)
+    assert rows_of(DataLoader(pipe, batch_size=None, shuffle=True)) == rows_of(expected)
+
+
 def test_subset_label_and_length(view):
     pipe = FeaturePipe(view, subset="train", batch_size=8, label="weight")
     batches = list(pipe)
