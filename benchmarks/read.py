@@ -6,7 +6,7 @@ their labels. Each system has a process of its own in every round, which reads f
 many seconds to warm up; the order of systems alternates. Besides: the time to the first batch after
 ``load_state_dict`` at several positions of an epoch, each in a new process. Needs 16 GB on disk, ``pip install
 '.[demo,dev,bench]'``, and peers whose requirements contradict ours: ``pip install --no-deps litdata mosaicml-streaming
-pylance``, then what they import.
+pylance ffcv``, then what they import (FFCV is built, with Debian's libopencv-dev, libturbojpeg0-dev and pkg-config).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Any
 import torch
 
 from .environment import spread, write_result
-from .read_data import open_many, real_features, write_store
-from .read_peers import BATCH, PEERS
+from .read_data import BATCH, open_many, real_features, write_store
+from .read_peers import PEERS
 
 OURS = "hapistore"
 CASES = {"pooled": ("pool", 500_000), "maps": ("map", 8_192)}
-_PACKAGES = ("litdata", "mosaicml-streaming", "webdataset", "pylance", "datasets", "torchdata")
+_PACKAGES = ("litdata", "mosaicml-streaming", "webdataset", "pylance", "datasets", "ffcv", "torchdata")
 _POSITIONS = (0.0, 0.01, 0.5, 0.99)
 
 
@@ -40,18 +40,21 @@ def folder_of(root: Path, name: str) -> Path:
 
 def write_all(root: Path, cut: str, rows: int) -> None:
     """Features for every system, where they are not there yet."""
-    done = root / "done"
-    if done.exists():
+    root.mkdir(parents=True, exist_ok=True)
+    writers = {name: peer.write for name, peer in PEERS.items() if peer.write}
+    missing = [name for name in (OURS, *writers) if not folder_of(root, name).exists()]
+    if not missing:
         return
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
     real, recipe, weights = real_features(root, cut)
-    write_store(folder_of(root, OURS), real, recipe, weights, rows)
-    for name, peer in PEERS.items():
-        if peer.write:
-            print(f"writing for {name}", flush=True)
-            peer.write(real, rows, folder_of(root, name))
-    done.touch()
+    for name in missing:
+        print(f"writing for {name}", flush=True)
+        partial = root / "partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        if name == OURS:
+            write_store(partial, real, recipe, weights, rows)
+        else:
+            writers[name](real, rows, partial)
+        partial.rename(folder_of(root, name))
 
 
 def read_for(root: Path, name: str, workers: int, rows: int, seconds: float) -> float:

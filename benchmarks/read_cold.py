@@ -28,8 +28,7 @@ from hapistore.stores import FolderStore
 from hapistore_torch import FeaturePipe
 
 from .environment import spread, write_result
-from .read_data import real_features, write_store
-from .read_peers import BATCH
+from .read_data import BATCH, real_features, write_store
 from .stores import shape
 
 _INSIDE = "HAPISTORE_BENCHMARK_INSIDE"
@@ -95,7 +94,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as temporary:
         root = (options.folder or Path(temporary)) / "pooled"
-        if not (root / "done").exists():
+        if not (root / "hapistore").exists():
             root.mkdir(parents=True, exist_ok=True)
             write_store(root / "hapistore", *real_features(root, "pool"), _ROWS)
         with seaweedfs(Path(temporary) / "server") as server:

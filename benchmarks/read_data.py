@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ CODEC = "u8c+zstd"
 # As many as photographs of 90 KB make an image shard of 128 MiB.
 _SHARD_ROWS = 1450
 _CLASSES = 1000
+BATCH = 256
 
 
 def real_features(folder: Path, cut: str) -> tuple[np.ndarray, Recipe, bytes]:
@@ -56,6 +58,21 @@ def label_of(rows: np.ndarray) -> np.ndarray:
 def spans(rows: int) -> list[tuple[int, int]]:
     """Where each shard begins and how many rows it has."""
     return [(start, min(_SHARD_ROWS, rows - start)) for start in range(0, rows, _SHARD_ROWS)]
+
+
+def half_chunks(real: np.ndarray, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All rows, shard by shard: float16 and labels."""
+    for start, count in spans(rows):
+        yield varied(real, start, count).astype(np.float16), label_of(np.arange(start, start + count))
+
+
+def half_samples(real: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray, int]]:
+    """All rows, one by one: number, float16 and label."""
+    number = 0
+    for features, labels in half_chunks(real, rows):
+        for row, label in zip(features, labels.tolist(), strict=True):
+            yield number, row, label
+            number += 1
 
 
 def write_store(folder: Path, real: np.ndarray, recipe: Recipe, weights: bytes, rows: int) -> None:

@@ -30,7 +30,7 @@ def read_table() -> str:
     firsts = result["first_batch_seconds"]
     listed = ", ".join(f"{float(share):.0%}: {range_text(seconds, 2)} s" for share, seconds in firsts.items())
     where = result["environment"]
-    named = ("torch", "litdata", "mosaicml-streaming", "webdataset", "pylance", "datasets")
+    named = ("torch", "litdata", "mosaicml-streaming", "webdataset", "pylance", "datasets", "ffcv")
     parts += [
         f"Time to the first batch after `load_state_dict`, shards not opened yet, at a share of the epoch: {listed}.",
         "",
