@@ -1,7 +1,8 @@
 """Loader libraries: how each stores float16 features with labels, and iterates over shuffled epochs of them.
 
-``write_…(real features, rows, folder)`` and ``read_…(folder, loader workers)``, which yields features and labels: float32
-torch tensors [256, *shape] and int64 [256]. Settings are those that each documents as the fastest for local data.
+``write_…(real features, rows, folder)`` and ``read_…(folder, loader workers)``. What is read are features and labels,
+float32 torch tensors [256, *shape] and int64 [256]. Settings are those that each documents as the fastest for local
+data.
 """
 
 from __future__ import annotations

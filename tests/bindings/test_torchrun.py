@@ -10,6 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+import hapistore as hs
+from hapistore.demo.photographs import write_manifest
+
 # The demo's head. Each rank's BatchNorm would see its slice only, so statistics are taken before.
 _TRAIN = """
 import json, os, pickle, sys
@@ -60,12 +63,23 @@ dist.destroy_process_group()
 """
 
 
-@pytest.fixture
-def train(view, tmp_path, environment):
-    (tmp_path / "train.py").write_text(_TRAIN)
-    (tmp_path / "view").write_bytes(pickle.dumps(view))
+@pytest.fixture(scope="module")
+def photographs_view(tmp_path_factory):
+    """What the demo trains on, of a tenth of its photographs."""
+    folder = tmp_path_factory.mktemp("elpv")
+    write_manifest(folder / "elpv.csv", seed=0, limit=260)
+    store = hs.open_store(folder / "store")
+    hs.ingest(store, "elpv", hs.manifest(folder / "elpv.csv"))
+    hs.extract(store, "elpv", hs.load_backbone("efficientnet_lite0").prefix("pool"), codecs=["u8c+zstd"])
+    return hs.open_view(store, "elpv")
 
-    def run(ranks, name, stop_after=0, **pipe):
+
+@pytest.fixture
+def train(tmp_path, environment):
+    (tmp_path / "train.py").write_text(_TRAIN)
+
+    def run(view, ranks, name, stop_after=0, **pipe):
+        (tmp_path / "view").write_bytes(pickle.dumps(view))
         options = {
             "pipe": pipe, "stop_after": stop_after, "checkpoint": str(tmp_path / f"{name}.pt"),
             "out": str(tmp_path / f"{name}.npz"),
@@ -84,16 +98,16 @@ def train(view, tmp_path, environment):
     return run
 
 
-def test_the_weights_are_those_of_one_rank(train):
-    alone = train(1, "alone", batch_size=20)
-    two = train(2, "two", batch_size=10)
+def test_the_weights_are_those_of_one_rank(train, photographs_view):
+    alone = train(photographs_view, 1, "alone", subset="train", batch_size=32)
+    two = train(photographs_view, 2, "two", subset="train", batch_size=16)
     for name, values in alone.items():
         assert np.abs(values).max() > 0.05
         assert np.allclose(two[name], values, atol=2e-5), name
 
 
-def test_stopped_on_two_ranks_and_gone_on_with_one(train):
-    alone = train(1, "alone", global_batch_size=20)
-    train(2, "stopped", stop_after=8, global_batch_size=20)
-    for name, values in train(1, "stopped", global_batch_size=20).items():
+def test_stopped_on_two_ranks_and_gone_on_with_one(train, view):
+    alone = train(view, 1, "alone", global_batch_size=20)
+    train(view, 2, "stopped", stop_after=8, global_batch_size=20)
+    for name, values in train(view, 1, "stopped", global_batch_size=20).items():
         assert np.allclose(values, alone[name], atol=2e-5), name
