@@ -95,16 +95,24 @@ class Residents(Generic[_Thing]):
         return opening.future  # type: ignore[return-value]
 
     def prefetch(self, numbers: np.ndarray) -> None:
-        """Begin to open those that are not open, int64 [k], as far as there is memory besides what is."""
+        """Begin to open those that are not open, int64 [k].
+
+        Where there is no memory besides what is open, what has not been asked for longest goes for them, up to half of
+        the memory; not where they take more than that together: to open one would be to evict another of them.
+        """
+        wanted = list(dict.fromkeys(numbers.tolist()))
+        most = self.memory_bytes // 2
+        replaced = most if int(self.sizes[wanted].sum()) <= most else 0
         with self.locked():
-            ahead = self._bytes + sum(int(self.sizes[number]) for number in self._opening)
-            for number in dict.fromkeys(numbers.tolist()):
-                if number in self._open or number in self._opening:
-                    continue
-                ahead += int(self.sizes[number])
-                if ahead > self.memory_bytes:
-                    return
-                self.begin(number)
+            opening = sum(int(self.sizes[number]) for number in self._opening)
+            for number in wanted:
+                if number in self._open:
+                    self.touch(number)
+                elif number not in self._opening:
+                    opening += int(self.sizes[number])
+                    if opening > max(self.memory_bytes - self._bytes, replaced):
+                        return
+                    self.begin(number)
 
     def groups(self, numbers: np.ndarray) -> Iterator[list[int]]:
         """Some of them, so many at a time as there is memory for."""

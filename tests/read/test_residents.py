@@ -86,6 +86,27 @@ def test_prefetching_stops_where_memory_does():
     assert set(opened) <= {5, 6}
 
 
+def test_prefetching_goes_on_when_memory_is_full_of_what_was_read():
+    here: set[int] = set()
+    things = make([10] * 20, 100, on_open=lambda number, _: here.add(number), on_evict=here.discard)
+    for number in range(10):
+        things.get(number)
+    things.prefetch(np.array([9, 8, 10, 11, 12]))
+    things.close()
+    assert {8, 9, 10, 11, 12} <= here
+    assert len(here) == 10
+
+
+def test_prefetching_evicts_nothing_for_more_than_fits():
+    here: set[int] = set()
+    things = make([10] * 20, 100, on_open=lambda number, _: here.add(number), on_evict=here.discard)
+    for number in range(10):
+        things.get(number)
+    things.prefetch(np.arange(4, 20))
+    things.close()
+    assert here == set(range(10))
+
+
 def test_groups_fit_into_memory():
     things = make([40, 40, 40, 200, 10], 100)
     assert list(things.groups(np.arange(5))) == [[0, 1], [2], [3], [4]]
