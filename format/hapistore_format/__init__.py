@@ -9,7 +9,13 @@ from .codecs import Codec, codec_names, get_codec
 from .digests import file_digest, is_digest, record_digest, shard_digest
 from .errors import DamagedError, FormatError, HapistoreError
 from .expiry import Expiry
-from .feature_shard import FeatureHeader, FeatureShardReader, read_feature_header, write_feature_shard
+from .feature_shard import (
+    FeatureHeader,
+    FeatureShardReader,
+    read_feature_header,
+    write_decoded_shard,
+    write_feature_shard,
+)
 from .file_seal import FileSeal
 from .image_shard import ImageRecord, ImageShard
 from .image_shard_arrow import ImageShardReader, write_image_shard
@@ -55,6 +61,7 @@ __all__ = [
     "record_digest",
     "shard_digest",
     "write_annotations",
+    "write_decoded_shard",
     "write_feature_shard",
     "write_image_shard",
     "write_lmdb_image_shard",

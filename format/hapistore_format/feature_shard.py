@@ -6,7 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +129,23 @@ def write_feature_shard(
     return writer.finish(extra)
 
 
+def write_decoded_shard(shard: FeatureShardReader) -> memoryview:
+    """The same shard without its compressor: every stored value, parameter, missing row and note as it was.
+
+    All rows are one block, so that ``stored()`` of the result is a view of its bytes and no copy: in a file that is
+    mapped into memory, rows are read in place. Only codes of four bits are unpacked, which are two a byte in a file.
+
+    Raises:
+        FormatError: as ``stored``.
+    """
+    header = replace(shard.header, codec=shard.codec.quantiser.name)
+    method = get_codec(header.codec)
+    schema = _schema(header, method)
+    writer = SealedWriter(schema)
+    writer.write(_record_batch(method.pack_rows(shard.stored()), header.rows, schema))
+    return writer.finish(shard.notes)
+
+
 def _fit(features: np.ndarray, header: FeatureHeader, method: Codec) -> tuple[np.ndarray, Params]:
     """The features with missing rows as what is stored as 0, and parameters in which these have no part."""
     axes = ChannelAxes.of(header.shape)
@@ -210,6 +227,11 @@ class FeatureShardReader:
 
     def __len__(self) -> int:
         return self.header.rows
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Parameters and provenance as the file has them."""
+        return {key: self._sealed.extra[key] for key in (_PARAMS_KEY, _PROVENANCE_KEY) if key in self._sealed.extra}
 
     @property
     def missing(self) -> tuple[MissingRow, ...]:

@@ -43,10 +43,14 @@ class Codec:
             shape = self._block_shape(len(stored), features.shape[1:])
             layout = smallest_layout(stored, shape, self.compressor.sketch)
             return self.compressor.compress(write_block(stored, shape, layout), stored[0].nbytes)
+        return self.pack_rows(stored)
+
+    def pack_rows(self, stored: np.ndarray) -> np.ndarray:
+        """Stored values [n, *shape] as the rows of an uncompressed block, [n, *raw_shape(shape)]."""
         if self.quantiser.bits != 4:
             return stored
-        rows = np.zeros((len(stored), 2 * self.raw_shape(features.shape[1:])[0]), np.uint8)
-        rows[:, : axes.row_values] = stored.reshape(len(stored), -1)
+        rows = np.zeros((len(stored), 2 * self.raw_shape(stored.shape[1:])[0]), np.uint8)
+        rows[:, : math.prod(stored.shape[1:])] = stored.reshape(len(stored), -1)
         return kernels.pack_nibbles(rows.reshape(-1)).reshape(len(stored), -1)
 
     def raw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:

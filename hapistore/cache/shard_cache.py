@@ -1,0 +1,244 @@
+"""The shard cache of a compute node."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import UsageError
+from ..units import format_bytes
+from .arriving import Fetch
+from .folder import Folder
+from .forms import preflight
+from .held import Wanted
+from .index import Index, index_bytes
+from .lease import Future, Lease
+from .member import Member
+from .names import ShardName
+from .policies import POLICIES
+from .records import Settings
+from .room import Usage, measure
+from .sweeping import sweep
+
+DEFAULT_RESERVE_BYTES = 1 << 30
+# Folders, marker, and the least that may be said to hold shards.
+_LEAST_BESIDE_INDEX_BYTES = 1 << 20
+
+
+class ShardCache:
+    """Feature shards on this machine's disk, shared by its processes, jobs and users.
+
+    Safe from several threads, and over forks: a child begins without leases of its own. Pickles as path and options.
+    Several of one folder in a process share everything. Give it a disk of this machine, not one of a network.
+
+    Args:
+        path: a folder, made where there is none.
+        capacity_bytes: what everything in it may take on the disk, its index included. Holds for all who use it, from
+            now on; None: as it was set before.
+        reserve_bytes: what stays free on the file system (1 GiB unless it was set before).
+        group: name of a group whose members share the folder; None: its owner alone uses it.
+        policy: ``next-use``, or another of ``POLICIES``.
+        create: whether it may be made.
+
+    Raises:
+        UsageError: the folder is somebody else's, no cache, or has no room for anything.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        capacity_bytes: int | None = None,
+        reserve_bytes: int | None = None,
+        group: str | None = None,
+        policy: str | None = None,
+        create: bool = True,
+    ) -> None:
+        if policy is not None and policy not in POLICIES:
+            raise UsageError(f"policy {policy!r} is none of {', '.join(POLICIES)}")
+        self._options: dict[str, Any] = {
+            "capacity_bytes": capacity_bytes,
+            "reserve_bytes": reserve_bytes,
+            "group": group,
+            "policy": policy,
+        }
+        self.path = os.path.realpath(path)
+        self._member: Member | None = _join(self.path, create=create, **self._options)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _reopen, (self.path, self._options)
+
+    def __repr__(self) -> str:
+        return f"ShardCache({self.path!r})"
+
+    def __enter__(self) -> ShardCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def member(self) -> Member:
+        """This process's part in it.
+
+        Raises:
+            ValueError: the cache is closed.
+        """
+        if self._member is None:
+            raise ValueError(f"{self!r} is closed")
+        return self._member
+
+    @property
+    def settings(self) -> Settings:
+        return self.member.settings
+
+    def lease(
+        self, shard: ShardName | tuple[str, str], fetch: Fetch, *, decoded: bool = False, may_evict: bool = True
+    ) -> Lease:
+        """A shard, from the cache or else by ``fetch``, and then into the cache where there is room or can be made.
+
+        Of all processes and threads that want it, one fetches it. Never waits for room: what is not let in is handed
+        out from memory.
+
+        Args:
+            shard: (URL of the store, name of the object).
+            fetch: gets the object's bytes.
+            decoded: whether it is kept decoded if it comes now; one that is here stays as it is.
+            may_evict: whether others may have to go for it.
+
+        Raises:
+            FormatError: what is fetched is damaged, or no feature shard. And what ``fetch`` raises.
+        """
+        member = self.member
+        wanted = Wanted(shard=ShardName(*shard), fetch=fetch, decoded=decoded, may_evict=may_evict)
+        return Lease(member, member.lease(wanted))
+
+    def keep(self, name: str, data: bytes | memoryview) -> None:
+        """Store the only copy of a shard, which is never evicted.
+
+        Raises:
+            UsageError: there is no room for it.
+            FormatError: it is no sound feature shard.
+        """
+        with self.lease(ShardName("", name), lambda: data) as leased:
+            if not leased.cached:
+                raise UsageError(
+                    f"cache {self.path} has no room for {name}; raise its capacity, or unpin what is in it"
+                )
+
+    def announce(self, order: Sequence[ShardName | tuple[str, str]]) -> Future:
+        """Say which shards will be used, in the order of their use, over this epoch and perhaps the next."""
+        return Future(self.member, [ShardName(*shard) for shard in order])
+
+    def usage(self) -> Usage:
+        """What takes how much."""
+        member = self.member
+
+        def read(index: Index) -> Usage:
+            sweep(index, member.folder)
+            with index.read() as transaction:
+                return measure(transaction, member.folder, member.settings)
+
+        return member.index.run(read)
+
+    def preflight(self, window_bytes: int) -> str | None:
+        """A warning with the numbers where the cache is smaller than one training window; else None.
+
+        Args:
+            window_bytes: of all shards that are wanted at the same time, in the form in which they are kept.
+        """
+        usage = self.usage()
+        room = usage.capacity_bytes - usage.own_bytes
+        return preflight(window_bytes, room_bytes=room, capacity_bytes=usage.capacity_bytes)
+
+    def close(self) -> None:
+        """Give back what this process leases by it; the shards stay. The process's last one of a folder leaves it."""
+        member, self._member = self._member, None
+        if member is not None:
+            _leave(self.path)
+
+
+class _Members:
+    """Of this process, by folder: LMDB forbids to open one index twice."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.all: dict[str, tuple[Member, int]] = {}
+
+
+_members = _Members()
+
+
+def _join(path: str, *, group: str | None, create: bool, **options: Any) -> Member:
+    with _members.lock:
+        member, users = _members.all.get(path, (None, 0))
+        if member is None:
+            folder = Folder(path, group=group, create=create)
+            member = Member(folder, _settings(folder, **options))
+        else:
+            member.settings = _settings(member.folder, **options)
+        _members.all[path] = (member, users + 1)
+        if options["capacity_bytes"] is not None or options["reserve_bytes"] is not None:
+            settings = member.settings
+            member.index.run(lambda index: member.dock.room.shrink(index, settings))
+        return member
+
+
+def _leave(path: str) -> None:
+    with _members.lock:
+        member, users = _members.all.pop(path)
+        if users > 1:
+            _members.all[path] = (member, users - 1)
+        else:
+            member.close()
+
+
+def _settings(folder: Folder, *, capacity_bytes: int | None, reserve_bytes: int | None, policy: str | None) -> Settings:
+    """What was set before, changed by what is given now."""
+    before = folder.read_settings()
+    capacity = capacity_bytes if capacity_bytes is not None else before.get("capacity_bytes")
+    if capacity is None:
+        raise UsageError(f"cache {folder.root} has no capacity yet; give capacity_bytes (--capacity)")
+    least = index_bytes(capacity) + _LEAST_BESIDE_INDEX_BYTES
+    if capacity < least:
+        raise UsageError(f"a capacity of {format_bytes(capacity)} holds nothing; give {format_bytes(least)} or more")
+    reserve = reserve_bytes if reserve_bytes is not None else before.get("reserve_bytes", DEFAULT_RESERVE_BYTES)
+    chosen: dict[str, Any] = {
+        "capacity_bytes": capacity,
+        "reserve_bytes": reserve,
+        "policy": policy or before.get("policy", "next-use"),
+    }
+    if chosen != {name: before.get(name) for name in chosen}:
+        folder.write_settings(chosen)
+    return Settings(**chosen)
+
+
+def _reopen(path: str, options: dict[str, Any]) -> ShardCache:
+    return ShardCache(path, **options)
+
+
+def _holding_locks(take: bool) -> Callable[[], None]:
+    """No thread may be at work on an index while the process forks, nor be joining a cache."""
+
+    def run() -> None:
+        if take:
+            _members.lock.acquire()
+        for member, _ in _members.all.values():
+            (member.index.threads.acquire if take else member.index.threads.release)()
+        if not take:
+            _members.lock.release()
+
+    return run
+
+
+def _after_fork_in_child() -> None:
+    _members.lock = threading.RLock()
+    for member, _ in _members.all.values():
+        member.after_fork()
+
+
+os.register_at_fork(
+    before=_holding_locks(True), after_in_parent=_holding_locks(False), after_in_child=_after_fork_in_child
+)
