@@ -47,7 +47,7 @@ def measure(url: str, link_mbit_s: int, rounds: int) -> dict[str, Any]:
     view = hs.open_view(hs.open_store(url), "many")
     names = view.feature_names()
     client = view.store.inner._client  # type: ignore[attr-defined]
-    size = sum(view.store.head(name).size for name in names)
+    size = sum(view.store.head(name).bytes for name in names)
     reading: dict[str, Callable[[], int]] = {
         "global": lambda: _epoch(view, "global"),
         "window": lambda: _epoch(view, "window"),

@@ -158,7 +158,7 @@ class EpochReader(Generic[_Batch]):
             on_stall=(_STALL_S, self._say_stall),
         )
         log = self._audit_log(epoch, start, rank, ranks, worker, workers)
-        with contextlib.closing(log) if log else contextlib.nullcontext():
+        with self._announced(epoch), contextlib.closing(log) if log else contextlib.nullcontext():
             spans = (steps.span(number, rank) for number in numbers)
             yield from self._hand_out(made, spans, log)
 
@@ -187,6 +187,10 @@ class EpochReader(Generic[_Batch]):
 
     def close(self) -> None:
         """End its threads; what is iterated later begins new ones."""
+
+    def _announced(self, epoch: int) -> contextlib.AbstractContextManager[None]:
+        """Whoever keeps shards for it knows meanwhile which the epoch will want."""
+        return contextlib.nullcontext()
 
     def _prefetched(self, plans: Iterator[Plan]) -> Iterator[Plan]:
         """The same plans, what they want being fetched some of them ahead, farther than batches are made."""

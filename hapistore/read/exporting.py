@@ -85,9 +85,9 @@ def _features(view: View, tables: list[tuple[pa.Table, np.ndarray]]) -> Iterator
     """Features of the chosen rows of each shard in turn: float32 [k, *shape]."""
     shards = OpenShards(view, memory_bytes=1)  # each shard is read once
     for number, (_, rows) in enumerate(tables):
-        reader, stored = shards.get(number)
+        opened = shards.get(number)
         out = np.empty((len(rows), *view.shape), np.float32)
-        reader.gather(stored, rows, out)
+        opened.reader.gather(opened.stored, rows, out)
         yield out
 
 

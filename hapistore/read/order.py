@@ -62,6 +62,11 @@ class WindowOrder:
         self._counts, self._seed, self._window = np.asarray(counts, np.int64), seed, window
         self._plan = lru_cache(2)(self._make_plan)
 
+    def sequence(self, epoch: int) -> np.ndarray:
+        """Shards in the order in which an epoch comes to them, int64; not those of which nothing is chosen."""
+        sequence = permute(np.arange(len(self._counts)), len(self._counts), self._seed ^ _OF_SHARDS, epoch)
+        return sequence[self._counts[sequence] > 0]
+
     def places(self, positions: np.ndarray, epoch: int) -> np.ndarray:
         inner, outer, starts, firsts = self._plan(epoch)
         out = np.empty(len(positions), np.int64)
@@ -70,8 +75,7 @@ class WindowOrder:
 
     def _make_plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Edges of the spans of both cuts; where each shard begins in the shuffled sequence, and its first place."""
-        sequence = permute(np.arange(len(self._counts)), len(self._counts), self._seed ^ _OF_SHARDS, epoch)
-        sequence = sequence[self._counts[sequence] > 0]
+        sequence = self.sequence(epoch)
         starts = np.cumsum([0, *self._counts[sequence]])
         firsts = np.cumsum([0, *self._counts])[sequence]
         edges = np.unique([*starts[:: max(1, self._window // 2)], starts[-1]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,9 @@ from ..errors import UsageError
 from .buffers import Allocate, Buffers, allocate
 from .drawing import draw_variants
 from .epochs import MOST_THREADS, Common, EpochReader, Plan
+from .opening import open_shards
 from .options import ReadOptions
 from .selection import Selection
-from .shards import OpenShards
 
 
 class Batch(NamedTuple):
@@ -66,8 +67,9 @@ class FeatureReader(EpochReader[Batch]):
         dtype = np.dtype(np.float32) if options.dequantise else get_codec(view.codec).quantiser.dtype
         self._dtype, row_bytes = dtype, dtype.itemsize * int(np.prod(view.shape))
         super().__init__(selection, options, identity=view.identity, row_bytes=row_bytes, url=view.store.url)
-        views = (view.through(recipe) for recipe in recipes)
-        self._shards = OpenShards(*views, memory_bytes=options.memory_bytes, stats=self._stats)
+        views = [view.through(recipe) for recipe in recipes]
+        passing = selection.sequence(0) is not None
+        self._shards = open_shards(views, options, passing=passing, stats=self._stats)
         self._buffers = Buffers(2 * MOST_THREADS, allocate)
 
     def pick(self, places: np.ndarray, *, epoch: int = 0) -> Batch:
@@ -91,6 +93,10 @@ class FeatureReader(EpochReader[Batch]):
 
     def close(self) -> None:
         self._shards.close()
+
+    def _announced(self, epoch: int) -> AbstractContextManager[None]:
+        sequences = [self._selection.sequence(number) for number in (epoch, epoch + 1)]
+        return self._shards.announced(*(sequence for sequence in sequences if sequence is not None))
 
     def _prefetch(self, plan: Plan) -> bool:
         if self._shards.all_open:

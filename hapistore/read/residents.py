@@ -26,13 +26,14 @@ class _Opening(NamedTuple):
 class Residents(Generic[_Thing]):
     """Numbered things, least recently used first out.
 
-    They outlive a fork, the threads that open them do not: a child process begins its own.
+    They outlive a fork unless told not to; the threads that open them never do: a child process begins its own.
 
     Args:
         open_one: opens one; called by several threads at a time, each for another.
-        sizes: int64 [things], bytes of each when it is open.
+        sizes: int64 [things], bytes of each when it is open; size_of: the same of one that is, where it can be less.
         memory_bytes: how much of them is kept; one at least is.
-        on_open, on_evict: are called for each that comes or goes, while `locked`.
+        on_open, on_evict: are called for each that comes or goes, while `locked`; on_gone: afterwards, not locked.
+        on_full: is called when some went for lack of memory.
     """
 
     def __init__(
@@ -43,9 +44,16 @@ class Residents(Generic[_Thing]):
         memory_bytes: int,
         on_open: Callable[[int, _Thing], None] = lambda number, thing: None,
         on_evict: Callable[[int], None] = lambda number: None,
+        on_gone: Callable[[_Thing], None] = lambda thing: None,
+        on_full: Callable[[], None] = lambda: None,
+        size_of: Callable[[int, _Thing], int] | None = None,
+        outlive_fork: bool = True,
     ) -> None:
         self._open_one, self._on_open, self._on_evict = open_one, on_open, on_evict
+        self._on_gone, self._on_full = on_gone, on_full
         self.sizes, self.memory_bytes = sizes, memory_bytes
+        self._size_of = size_of or (lambda number, thing: int(sizes[number]))
+        self._outlive_fork = outlive_fork
         self._open: OrderedDict[int, _Thing] = OrderedDict()
         self._bytes = 0
         self._begin_process()
@@ -60,6 +68,8 @@ class Residents(Generic[_Thing]):
         """Nothing comes or goes meanwhile."""
         if self._process != os.getpid():
             self._begin_process()
+            if not self._outlive_fork:
+                self._evict_all()  # what is the parent's goes with the parent
         with self._lock:
             yield
 
@@ -140,6 +150,23 @@ class Residents(Generic[_Thing]):
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
 
+    def let_go(self) -> None:
+        """Keep none of them; what is asked for later is opened again."""
+        with self.locked():
+            gone = self._evict_all()
+        for thing in gone:
+            self._on_gone(thing)
+
+    def _evict_all(self) -> list[_Thing]:
+        return [self._evict() for _ in range(len(self._open))]
+
+    def _evict(self) -> _Thing:
+        """The one that has not been used longest, while `locked`."""
+        number, thing = self._open.popitem(last=False)
+        self._bytes -= self._size_of(number, thing)
+        self._on_evict(number)
+        return thing
+
     def _read(self, number: int) -> _Thing:
         try:
             thing = self._open_one(number)
@@ -149,11 +176,14 @@ class Residents(Generic[_Thing]):
             raise
         with self._lock:
             self._open[number] = thing
-            self._bytes += int(self.sizes[number])
+            self._bytes += self._size_of(number, thing)
             self._opening.pop(number, None)
             self._on_open(number, thing)
+            gone = []
             while self._bytes > self.memory_bytes and len(self._open) > 1:
-                evicted, _ = self._open.popitem(last=False)
-                self._bytes -= int(self.sizes[evicted])
-                self._on_evict(evicted)
+                gone.append(self._evict())
+        for one in gone:
+            self._on_gone(one)
+        if gone:
+            self._on_full()
         return thing

@@ -71,6 +71,12 @@ class Selection:
             found["drawn"] = options.weights or f"balanced {options.label}"
         return found
 
+    def sequence(self, epoch: int) -> np.ndarray | None:
+        """Shards in the order in which an epoch comes to them, int64; None: it wants all of them all the time."""
+        if isinstance(self.order, WindowOrder):
+            return self.order.sequence(epoch)
+        return np.unique(self.shards) if isinstance(self.order, InOrder) else None
+
     def targets(self, rows: np.ndarray) -> np.ndarray | None:
         """int64 or float32 [k] of row numbers, or None."""
         values = self._targets.values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +15,13 @@ from hapistore_format.codecs.axes import ChannelAxes
 from hapistore_format.codecs.jit import jit
 from hapistore_format.codecs.quantisers import Addresses, Picked
 
+from ..cache import Lease, ShardName
 from ..catalog import View
 from ..catalog.reading import read_object
 from ..errors import HapistoreError
 from ..stores import ObjectStore
 from ..units import format_bytes
+from .caching import CachedShards
 from .residents import Residents
 from .stats import ReadStats
 
@@ -26,10 +29,16 @@ _log = logging.getLogger(__name__)
 
 
 class Opened(NamedTuple):
-    """A shard's reader, and all its rows as stored."""
+    """A shard's reader, and all its rows as stored; where they are the cache's, the lease too."""
 
     reader: FeatureShardReader
     stored: np.ndarray
+    lease: Lease | None = None
+
+
+def row_bytes(view: View) -> int:
+    """Of a row's values as they are stored, when its shard is open."""
+    return ChannelAxes.of(view.shape).row_values * get_codec(view.codec).quantiser.dtype.itemsize
 
 
 class OpenShards:
@@ -41,19 +50,35 @@ class OpenShards:
         views: of the same rows, in a recipe each.
         memory_bytes: how much of decompressed shards is kept.
         stats: is told how long it took to fetch and to decode.
+        passing: an epoch is done with one after the other, so one that is dropped is none that is wanted soon.
+        cached: opens them through a cache. Those that are mapped there take no memory here.
     """
 
-    def __init__(self, *views: View, memory_bytes: int, stats: ReadStats | None = None) -> None:
-        self._views, self._stats = views, stats or ReadStats()
+    def __init__(
+        self,
+        *views: View,
+        memory_bytes: int,
+        stats: ReadStats | None = None,
+        passing: bool = False,
+        cached: CachedShards | None = None,
+    ) -> None:
+        self._views, self._stats, self._passing, self._cached = views, stats or ReadStats(), passing, cached
         self._names = [view.feature_names() for view in views]
         self._quantiser = get_codec(views[0].codec).quantiser
         self._axes = ChannelAxes.of(views[0].shape)
-        row_bytes = self._axes.row_values * self._quantiser.dtype.itemsize
-        sizes = np.repeat([shard.rows * row_bytes for shard in views[0].version.shards], len(views))
+        sizes = np.repeat([shard.rows * row_bytes(views[0]) for shard in views[0].version.shards], len(views))
         self._addresses = Addresses.none(len(sizes))
         self._warned = False
         self._residents = Residents(
-            self._open, sizes, memory_bytes=memory_bytes, on_open=self._enter, on_evict=self._leave
+            self._open,
+            sizes,
+            memory_bytes=memory_bytes,
+            on_open=self._enter,
+            on_evict=self._leave,
+            on_gone=self._give_back,
+            on_full=self._warn,
+            size_of=self._memory_of,
+            outlive_fork=cached is None,
         )
 
     @property
@@ -100,17 +125,28 @@ class OpenShards:
                 self._quantiser.gather_stored_from(addresses, picked, flat)
             self._count("gather", time.perf_counter() - started)
 
+    def announced(self, *sequences: np.ndarray) -> AbstractContextManager[None]:
+        """Meanwhile a cache knows in which order an epoch comes to its shards (int64 [k]), and those after it."""
+        if not (self._cached and sequences):
+            return nullcontext()
+        count = len(self._views)
+        orders = [(sequence[:, None] * count + np.arange(count)).ravel().tolist() for sequence in sequences]
+        names = [ShardName(self._views[source % count].store.url, self._name(source)) for o in orders for source in o]
+        return self._cached.announced(orders[0], names)
+
     def prefetch(self, sources: np.ndarray) -> None:
-        """Begin to open sources (int64 [k]) that are not open, as far as there is memory besides what is."""
-        self._residents.prefetch(sources)
+        """Begin to open sources (int64 [k]) that are not open, as far as there is memory besides what is wanted."""
+        self._residents.prefetch(self._cached.in_order(sources) if self._cached else sources)
 
     def waiting_for(self) -> list[tuple[str, float]]:
         """Names of the shards that are being opened, and for how many seconds."""
         return [(self._name(source), seconds) for source, seconds in self._residents.opening()]
 
     def close(self) -> None:
-        """End the threads that open shards."""
+        """End the threads that open shards, and give back what is the cache's."""
         self._residents.close()
+        if self._cached:
+            self._residents.let_go()
 
     def _leases(self, needed: np.ndarray) -> Iterator[tuple[Addresses, list[Opened]]]:
         """All that is needed (bool [sources]), so much at a time as there is memory for: where it is, and what keeps it
@@ -133,17 +169,33 @@ class OpenShards:
         view, name = self._views[which], self._name(source)
         started = time.perf_counter()
         store = _Timed(view.store)
-        reader = read_object(store, name, FeatureShardReader)  # type: ignore[arg-type]
+        lease = None
+        if self._cached:
+            reader, lease = self._cached.open(source, store, name)
+        else:
+            reader = read_object(store, name, FeatureShardReader)  # type: ignore[arg-type]
         self._check(reader, view, number, name)
         stored = np.ascontiguousarray(reader.stored())
         self._count("fetch", store.seconds)
         self._count("decode", time.perf_counter() - started - store.seconds)
-        return Opened(reader, stored)
+        return Opened(reader, stored, lease)
+
+    def _memory_of(self, source: int, opened: Opened) -> int:
+        """Of one that is open. Where shards pass, those mapped count too: what is done with must be given back."""
+        in_place = self._cached is not None and self._cached.decoded and self._quantiser.bits != 4
+        mapped = in_place and opened.lease is not None and opened.lease.cached
+        return 0 if mapped and not self._passing else opened.stored.nbytes
+
+    def _give_back(self, opened: Opened) -> None:
+        if self._cached and opened.lease:
+            self._cached.give_back(opened.lease)
 
     def _check(self, reader: FeatureShardReader, view: View, number: int, name: str) -> None:
         shard, header = view.version.shards[number], reader.header
-        expected = (view.recipe.digest, view.codec, shard.images, shard.rows, view.shape)
-        if (header.recipe, header.codec, header.images, header.rows, header.shape) != expected:
+        expected = (view.recipe.digest, shard.images, shard.rows, view.shape)
+        found = (header.recipe, header.images, header.rows, header.shape)
+        # A cache may keep it decoded.
+        if found != expected or header.codec not in (view.codec, get_codec(view.codec).quantiser.name):
             raise HapistoreError(f"{name} holds features of something else than its name says; run `hapistore verify`")
         unknown = set(reader.missing) - set(view.missing.get(number, ()))
         if unknown:
@@ -161,7 +213,9 @@ class OpenShards:
 
     def _leave(self, source: int) -> None:
         self._addresses.values[source] = 0
-        if not self._warned:
+
+    def _warn(self) -> None:
+        if not self._warned and not self._passing:
             self._warned = True
             _log.warning(
                 "%s does not fit in the reader's %s; shards are read again and again in an epoch shuffled over all of "
@@ -192,7 +246,7 @@ class _Timed:
     """A store whose reading is timed."""
 
     def __init__(self, store: ObjectStore) -> None:
-        self._store, self.seconds = store, 0.0
+        self._store, self.url, self.seconds = store, store.url, 0.0
 
     def get(self, name: str) -> memoryview:
         started = time.perf_counter()
