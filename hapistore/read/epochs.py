@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -197,13 +197,13 @@ class EpochReader(Generic[_Batch]):
         ahead: deque[Plan] = deque()
         for plan in plans:
             ahead.append(plan)
-            if self._prefetch(plan) and len(ahead) < _PLANS_AHEAD:
+            if self._prefetch(ahead) and len(ahead) < _PLANS_AHEAD:
                 continue
             yield ahead.popleft()
         yield from ahead
 
-    def _prefetch(self, plan: Plan) -> bool:
-        """Begin to fetch what a plan will want; whether there may be more to fetch."""
+    def _prefetch(self, plans: Sequence[Plan]) -> bool:
+        """Begin to fetch what the last plan will want; whether there is memory for more than these plans want."""
         return False
 
     def _inputs(self, plan: Plan) -> Any:

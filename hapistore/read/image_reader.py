@@ -79,11 +79,11 @@ class ImageReader(EpochReader[ImageBatch]):
     def close(self) -> None:
         self._shards.close()
 
-    def _prefetch(self, plan: Plan) -> bool:
+    def _prefetch(self, plans: Sequence[Plan]) -> bool:
         if self._shards.all_open:
             return False
-        self._shards.prefetch(self._selection.shards[plan.places])
-        return True
+        self._shards.prefetch(self._selection.shards[plans[-1].places])
+        return self._shards.fit_ahead([self._selection.shards[plan.places] for plan in plans])
 
     def _inputs(self, plan: Plan) -> np.ndarray | list[np.ndarray]:
         numbers, rows = self._selection.shards[plan.places], self._selection.rows_in_shards[plan.places]

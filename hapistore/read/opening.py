@@ -28,8 +28,8 @@ def open_shards(views: Sequence[View], options: ReadOptions, *, passing: bool, s
     sizes = np.array([shard.rows for shard in views[0].version.shards]) * row_bytes(views[0]) * len(views)
     all_bytes, memory_bytes = int(sizes.sum()), options.memory_bytes
     if passing:
-        # What is open is leased, and cannot make way for others: a window, and as much ahead of it.
-        memory_bytes = min(memory_bytes, 2 * max(options.window_shards, _LEAST_SHARDS) * int(sizes.max()))
+        # What is open is leased, and cannot make way for others: a window, and half of this ahead of it.
+        memory_bytes = min(memory_bytes, 3 * max(options.window_shards, _LEAST_SHARDS) * int(sizes.max()))
     cache = ShardCache(options.cache, capacity_bytes=options.cache_bytes)
     cached = CachedShards(cache, decoded_bytes=all_bytes)
     wanted = min(memory_bytes, all_bytes) if passing else all_bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -98,11 +98,11 @@ class FeatureReader(EpochReader[Batch]):
         sequences = [self._selection.sequence(number) for number in (epoch, epoch + 1)]
         return self._shards.announced(*(sequence for sequence in sequences if sequence is not None))
 
-    def _prefetch(self, plan: Plan) -> bool:
+    def _prefetch(self, plans: Sequence[Plan]) -> bool:
         if self._shards.all_open:
             return False
-        self._shards.prefetch(self._sources(plan))
-        return True
+        self._shards.prefetch(self._sources(plans[-1]))
+        return self._shards.fit_ahead([self._sources(plan) for plan in plans])
 
     def _inputs(self, plan: Plan) -> _Inputs:
         features = self._buffers.array((len(plan.rows), *self.view.shape), self._dtype)

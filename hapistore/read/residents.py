@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
@@ -86,6 +86,11 @@ class Residents(Generic[_Thing]):
             future = self.begin(number)
         return future.result()
 
+    def peek(self, number: int) -> _Thing:
+        """One that is open, while `locked`, and no reason to keep it: what is used may be done with now, and what was
+        prefetched is still to come."""
+        return self._open[number]
+
     def touch(self, number: int) -> _Thing:
         """One that is open, used now; while `locked`."""
         self._open.move_to_end(number)
@@ -123,6 +128,13 @@ class Residents(Generic[_Thing]):
                     if opening > max(self.memory_bytes - self._bytes, replaced):
                         return
                     self.begin(number)
+
+    def fit_ahead(self, numbers: Sequence[np.ndarray]) -> bool:
+        """Whether all of these (int64 [k] each) may be open ahead of their use, in a third of the memory."""
+        needed = np.zeros(len(self.sizes), bool)
+        for some in numbers:
+            needed[some] = True
+        return int(self.sizes[needed].sum()) <= self.memory_bytes // 3
 
     def groups(self, numbers: np.ndarray) -> Iterator[list[int]]:
         """Some of them, so many at a time as there is memory for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -138,6 +138,10 @@ class OpenShards:
         """Begin to open sources (int64 [k]) that are not open, as far as there is memory besides what is wanted."""
         self._residents.prefetch(self._cached.in_order(sources) if self._cached else sources)
 
+    def fit_ahead(self, sources: Sequence[np.ndarray]) -> bool:
+        """Whether there is memory for all of these (int64 [k] each) besides what is in use."""
+        return self._residents.fit_ahead(sources)
+
     def waiting_for(self) -> list[tuple[str, float]]:
         """Names of the shards that are being opened, and for how many seconds."""
         return [(self._name(source), seconds) for source, seconds in self._residents.opening()]
@@ -153,7 +157,7 @@ class OpenShards:
         there however soon it is evicted."""
         with self._residents.locked():
             here = needed & (self._addresses.values != 0)
-            held = [self._residents.touch(source) for source in np.flatnonzero(here).tolist()]
+            held = [self._residents.peek(source) for source in np.flatnonzero(here).tolist()]
             addresses = self._addresses.only(here)
         yield addresses, held
         for group in self._residents.groups(np.flatnonzero(needed & ~here)):
