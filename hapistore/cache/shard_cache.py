@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import UsageError
 from ..units import format_bytes
 from .arriving import Fetch
+from .checking import Finding, check
 from .folder import Folder
 from .forms import preflight
 from .held import Wanted
@@ -152,6 +153,14 @@ class ShardCache:
         usage = self.usage()
         room = usage.capacity_bytes - usage.own_bytes
         return preflight(window_bytes, room_bytes=room, capacity_bytes=usage.capacity_bytes)
+
+    def check(self, *, fix: bool = False) -> list[Finding]:
+        """Cross-check index, files, sizes, checksums and counters, while others go on; nothing found, all is well.
+
+        Args:
+            fix: remove what is damaged or unknown, free what ended processes left, and count anew.
+        """
+        return check(self.member, fix=fix)
 
     def close(self) -> None:
         """Give back what this process leases by it; the shards stay. The process's last one of a folder leaves it."""
