@@ -59,6 +59,22 @@ def write_manifest():
 
 
 @pytest.fixture(scope="session")
+def blocks_under():
+    """What everything in a folder takes on the disk, in bytes, folders included."""
+
+    def measure(folder: Path) -> int:
+        taken = folder.stat().st_blocks * 512
+        for entry in os.scandir(folder):
+            try:
+                taken += measure(Path(entry.path)) if entry.is_dir() else entry.stat().st_blocks * 512
+            except FileNotFoundError:
+                continue  # removed since
+        return taken
+
+    return measure
+
+
+@pytest.fixture(scope="session")
 def environment(user_cache) -> dict[str, str]:
     """For processes that must find the packages as this one does."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "HF_HUB_OFFLINE": "1"}

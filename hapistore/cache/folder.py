@@ -103,6 +103,14 @@ class Folder:
             json.dump({"format": FORMAT, **settings}, file)
         return temporary
 
+    def mark_pinned(self, key: str, pinned: bool) -> None:
+        """Keep in mind, whatever becomes of the index, whether a shard is pinned."""
+        path = self.pinned / key
+        if not pinned:
+            path.unlink(missing_ok=True)
+        elif not path.exists():
+            os.close(self.create_file(path))
+
     def own_bytes(self) -> int:
         """What the folder takes on the disk without its shards: index, marker and the folders themselves."""
         own = (self.root, self.marker, self.index, self.shards, self.arriving, self.holders, self.pinned)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ..errors import UsageError
 from ..units import format_bytes
 from .arriving import Fetch
 from .checking import Finding, check
+from .contents import CachedShard, evict, list_shards, read_stats, set_pinned
 from .folder import Folder
 from .forms import preflight
 from .held import Wanted
@@ -25,7 +26,7 @@ from .sweeping import sweep
 
 DEFAULT_RESERVE_BYTES = 1 << 30
 # Folders, marker, and the least that may be said to hold shards.
-_LEAST_BESIDE_INDEX_BYTES = 1 << 20
+_LEAST_BESIDE_INDEX_BYTES = 256 << 10
 
 
 class ShardCache:
@@ -154,6 +155,29 @@ class ShardCache:
         room = usage.capacity_bytes - usage.own_bytes
         return preflight(window_bytes, room_bytes=room, capacity_bytes=usage.capacity_bytes)
 
+    def ls(self) -> list[CachedShard]:
+        """What is in it, by origin and name."""
+        return list_shards(self.member)
+
+    def stats(self) -> dict[str, Any]:
+        """Hits, misses, bytes saved and evicted since the index was made, the room there is, and who uses it."""
+        return read_stats(self.member)
+
+    def pin(self, keys: Collection[str], *, pinned: bool = True) -> int:
+        """Keep shards (by ``CachedShard.key``) until they are unpinned; how many changed."""
+        return set_pinned(self.member, _to_bytes(keys), pinned)
+
+    def evict(
+        self, keys: Collection[str] | None = None, *, even_pinned: bool = False, even_sole: bool = False
+    ) -> tuple[int, int]:
+        """Remove shards (by ``CachedShard.key``; all without), but what is leased; how many, and how many bytes.
+
+        Args:
+            even_pinned, even_sole: whether pinned shards and only copies may go.
+        """
+        chosen = None if keys is None else _to_bytes(keys)
+        return evict(self.member, chosen, even_pinned=even_pinned, even_sole=even_sole)
+
     def check(self, *, fix: bool = False) -> list[Finding]:
         """Cross-check index, files, sizes, checksums and counters, while others go on; nothing found, all is well.
 
@@ -167,6 +191,10 @@ class ShardCache:
         member, self._member = self._member, None
         if member is not None:
             _leave(self.path)
+
+
+def _to_bytes(keys: Collection[str]) -> set[bytes]:
+    return {bytes.fromhex(key) for key in keys}
 
 
 class _Members:

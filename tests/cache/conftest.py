@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -25,17 +22,6 @@ def make_shard(number: int, *, rows: int = 64, codec: str = "u8c+zstd") -> bytes
 
 def name_of(number: int, origin: str = ORIGIN) -> ShardName:
     return ShardName(origin, f"features/{'a' * 64}/u8c+zstd/{number:064x}.arrow")
-
-
-def blocks_under(folder: Path) -> int:
-    """Bytes that everything in a folder takes on the disk, folders included, as a stranger sees it."""
-    taken = os.stat(folder).st_blocks * 512
-    for entry in os.scandir(folder):
-        try:
-            taken += blocks_under(Path(entry.path)) if entry.is_dir() else entry.stat().st_blocks * 512
-        except FileNotFoundError:
-            continue  # removed since
-    return taken
 
 
 @pytest.fixture(scope="session")
