@@ -119,17 +119,14 @@ def _compare(folder: Folder, key: bytes, entry: Entry) -> Finding | None:
         return Finding(code="unknown-file", where=where, detail=f"it stands under the key of another, {key.hex()}")
     try:
         size, disk = path.stat().st_size, disk_bytes(path)
+        if (size, disk) != (entry.file_bytes, entry.disk_bytes):
+            expected = f"the index says {entry.file_bytes}, {entry.disk_bytes}"
+            return Finding(code="wrong-size", where=where, detail=f"{size} bytes, {disk} on the disk; {expected}")
         note = read_note(path)
     except FileNotFoundError:
         return Finding(code="missing-file", where=where, detail=f"{path} is gone")
     except DamagedError as error:
         return Finding(code="damaged", where=where, detail=error.detail)
-    if (size, disk) != (entry.file_bytes, entry.disk_bytes):
-        return Finding(
-            code="wrong-size",
-            where=where,
-            detail=f"{size} bytes, {disk} on the disk; the index says {entry.file_bytes}, {entry.disk_bytes}",
-        )
     if (note.shard, note.codec, note.checksum) != (entry.shard, entry.codec, entry.checksum):
         return Finding(code="damaged", where=where, detail="its file's note says something else than the index")
     return None

@@ -6,7 +6,8 @@
     lock                   locked by whoever reads or changes the index
     index.mdb              what is where
     shards/<key>           shards, each with a note of what it is at its end
-    arriving/<key>.<uuid>  shards that are being written, locked by whoever writes them
+    arriving/<key>.<uuid>  empty files, locked by whoever is bringing a shard, for others to wait for
+    arriving/….part        shards that are being written, locked too
     holders/<uuid>         empty files, locked for as long as the process lives that made them
     pinned/<key>           empty files: pins, which outlive the index
 """

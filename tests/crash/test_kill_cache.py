@@ -51,18 +51,16 @@ def work(path: Path, folder: Path, seed: int) -> None:
 
 
 class Sampler(threading.Thread):
-    """The most that a folder has taken on the disk."""
+    """The most that a disk ever held."""
 
-    def __init__(self, folder: Path, blocks_under) -> None:
+    def __init__(self, disk) -> None:
         super().__init__(daemon=True)
-        self.folder, self.blocks_under = folder, blocks_under
-        self.most, self.samples, self.ended = 0, 0, threading.Event()
+        self.disk, self.most, self.samples, self.ended = disk, 0, 0, threading.Event()
 
     def run(self) -> None:
-        while not self.ended.is_set():
-            self.most = max(self.most, self.blocks_under(self.folder))
+        while not self.ended.wait(0.0002):
+            self.most = max(self.most, self.disk.taken_bytes())
             self.samples += 1
-            time.sleep(0.0005)
 
 
 @pytest.fixture
@@ -79,20 +77,12 @@ def folder(tmp_path):
     return source
 
 
-@pytest.fixture
-def sampler(tmp_path, blocks_under):
-    (tmp_path / "cache").mkdir()
-    sampler = Sampler(tmp_path / "cache", blocks_under)
-    sampler.start()
-    yield sampler
-    sampler.ended.set()
-    sampler.join()
-
-
-def test_killed_at_random_moments(tmp_path, folder, sampler):
+def test_killed_at_random_moments(mount_disk, folder):
     size = (folder / "0").stat().st_size
     capacity = (1 << 20) + (64 << 10) + AT_HAND * (size + 8192)
-    path = tmp_path / "cache"
+    disk = mount_disk(4 * capacity)
+    path, sampler = disk.path, Sampler(disk)
+    sampler.start()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hapistore.cache", "numpy", __name__])
     moments = random.Random(7)
@@ -124,5 +114,7 @@ def test_killed_at_random_moments(tmp_path, folder, sampler):
             with cache.lease(name_of(number), (folder / str(number)).read_bytes) as leased:
                 assert leased.reader.header.images == f"{number:064x}"
         assert cache.usage().reserved_bytes == 0
+    sampler.ended.set()
+    sampler.join()
     assert sampler.samples > KILLS
     assert sampler.most <= capacity, f"{sampler.most} of {capacity}"
