@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cache import ShardCache
     from .catalog import View, open_view, transcode, verify_store
     from .errors import HapistoreError, UsageError
     from .extraction import (
@@ -58,6 +59,7 @@ _HOMES = {
     "Preprocess": "images",
     "ReadOptions": "read",
     "ReadStats": "read",
+    "ShardCache": "cache",
     "SubsetFrom": "ingestion",
     "UsageError": "errors",
     "View": "catalog",
@@ -97,6 +99,7 @@ __all__ = [
     "Preprocess",
     "ReadOptions",
     "ReadStats",
+    "ShardCache",
     "SubsetFrom",
     "UsageError",
     "View",

@@ -58,6 +58,42 @@ def write_manifest():
     return write
 
 
+class Disk:
+    """A file system of its own, in memory.
+
+    Attributes:
+        path: where it is mounted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def taken_bytes(self) -> int:
+        """What all files take, those included that are unlinked and still open or mapped; of one moment, which adding
+        up files is not."""
+        status = os.statvfs(self.path)
+        return (status.f_blocks - status.f_bfree) * status.f_frsize
+
+
+@pytest.fixture
+def mount_disk(tmp_path):
+    """Mounts a disk of so many bytes; skips the test where that is not allowed."""
+    mounted = []
+
+    def mount(size: int) -> Disk:
+        path = tmp_path / f"disk-{len(mounted)}"
+        path.mkdir()
+        options = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+        if subprocess.run(options, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a tmpfs")
+        mounted.append(path)
+        return Disk(path)
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", str(path)], check=True)
+
+
 @pytest.fixture(scope="session")
 def environment(user_cache) -> dict[str, str]:
     """For processes that must find the packages as this one does."""

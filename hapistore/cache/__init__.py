@@ -1,5 +1,7 @@
 """The shard cache of a compute node: bounded, shared, crash-proof, and told by readers what they will want."""
 
+from .checking import Finding
+from .contents import CachedShard
 from .forms import choose_form, preflight
 from .lease import Future, Lease
 from .names import ShardName
@@ -8,7 +10,9 @@ from .shard_cache import ShardCache
 
 __all__ = [
     "POLICIES",
+    "CachedShard",
     "Candidate",
+    "Finding",
     "Future",
     "Lease",
     "Policy",

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from hapistore_format import DamagedError, FeatureShardReader, write_decoded_shard
 
@@ -20,7 +21,7 @@ from .index import Full, Index
 from .names import ShardName, key_of
 from .records import ARRIVAL, ENTRY, TOTALS, Arrival, Entry, Settings, lease_key
 from .room import Room
-from .sweeping import arriving_path, find_arrival, read_totals, remove_arrival, shard_path
+from .sweeping import arriving_path, find_arrival, part_path, read_totals, remove_arrival, shard_path
 
 Fetch = Callable[[], "bytes | memoryview"]
 _ATTEMPTS = 5
@@ -29,24 +30,25 @@ _log = logging.getLogger(__name__)
 
 
 class Ticket:
-    """The right to bring one shard: a locked file, and an arrival written down in the same turn with the index.
+    """The right to bring one shard: locked files, and an arrival written down in the same turn with the index.
 
     Attributes:
-        descriptor: of the file, empty at first.
+        path, descriptor: of the file to fill.
     """
 
     def __init__(self, index: Index, folder: Folder, holder: bytes, shard: ShardName) -> None:
         self.shard, self.holder = shard, holder
         self.key, self.token = key_of(shard), uuid.uuid4().bytes
-        self.path = arriving_path(folder, self.key, self.token)
-        self.descriptor = keep_from_children(folder.create_file(self.path))
-        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        self.path = part_path(folder, self.key, self.token)
+        self._sign = arriving_path(folder, self.key, self.token)
+        self._waited_for = _create_locked(folder, self._sign)
+        self.descriptor = _create_locked(folder, self.path)
         try:
             with index.write() as transaction:
                 transaction.put(ARRIVAL + self.key, Arrival(holder, self.token, 0).pack())
         except BaseException:
             self.path.unlink()
-            close_kept(self.descriptor)
+            self._close_files()
             raise
 
     def close(self, index: Index, folder: Folder) -> None:
@@ -61,7 +63,18 @@ class Ticket:
         try:
             index.run(forget)
         finally:
-            close_kept(self.descriptor)
+            self._close_files()
+
+    def _close_files(self) -> None:
+        self._sign.unlink(missing_ok=True)
+        close_kept(self.descriptor)
+        close_kept(self._waited_for)
+
+
+def _create_locked(folder: Folder, path: Path) -> int:
+    descriptor = keep_from_children(folder.create_file(path))
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
 
 
 @dataclass(frozen=True)

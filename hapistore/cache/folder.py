@@ -6,7 +6,8 @@
     lock                   locked by whoever reads or changes the index
     index.mdb              what is where
     shards/<key>           shards, each with a note of what it is at its end
-    arriving/<key>.<uuid>  shards that are being written, locked by whoever writes them
+    arriving/<key>.<uuid>  empty files, locked by whoever is bringing a shard, for others to wait for
+    arriving/….part        shards that are being written, locked too
     holders/<uuid>         empty files, locked for as long as the process lives that made them
     pinned/<key>           empty files: pins, which outlive the index
 """
@@ -102,6 +103,14 @@ class Folder:
         with open(self.create_file(temporary), "w") as file:
             json.dump({"format": FORMAT, **settings}, file)
         return temporary
+
+    def mark_pinned(self, key: str, pinned: bool) -> None:
+        """Keep in mind, whatever becomes of the index, whether a shard is pinned."""
+        path = self.pinned / key
+        if not pinned:
+            path.unlink(missing_ok=True)
+        elif not path.exists():
+            os.close(self.create_file(path))
 
     def own_bytes(self) -> int:
         """What the folder takes on the disk without its shards: index, marker and the folders themselves."""

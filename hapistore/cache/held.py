@@ -21,12 +21,14 @@ class Wanted:
     Attributes:
         fetch: gets its bytes from its store.
         decoded: whether it is kept decoded if it comes now; may_evict: whether others may have to go for it.
+        counted: whether it counts as a use.
     """
 
     shard: ShardName
     fetch: Fetch
     decoded: bool = False
     may_evict: bool = True
+    counted: bool = True
 
 
 @dataclass(kw_only=True)

@@ -101,6 +101,11 @@ class Member:
             assert held.reader is not None
             return held.reader
 
+    def set_aside(self, held: Held) -> None:
+        """Give up a shard that is damaged: nobody gets it any more, and it is removed when nobody has it open."""
+        self.index.run(lambda index: self._set_aside(index, held))
+        held.entry, held.leased, held.map = None, False, None
+
     def hold(self, index: Index) -> bytes:
         """This process's number as a holder, with the index to oneself."""
         if self.holder is None:
@@ -124,7 +129,7 @@ class Member:
         while True:
             found = self._find(held, alone=waited)
             if isinstance(found, Entry):
-                held.entry, held.leased, held.hits = found, True, held.hits + 1
+                held.entry, held.leased, held.hits = found, True, int(held.wanted.counted)
                 return
             if isinstance(found, Ticket):
                 self._bring(held, found)
@@ -196,12 +201,10 @@ class Member:
             held.map = weakref.ref(data)
         except (FormatError, FileNotFoundError, ValueError) as error:  # ValueError: the file is empty
             _log.warning("%s is damaged in the cache and fetched again: %s", held.wanted.shard.name, error)
-            self.index.run(lambda index: self._set_aside(index, held))
-            held.entry, held.leased, held.map = None, False, None
+            self.set_aside(held)
             self._obtain(held)
 
     def _set_aside(self, index: Index, held: Held) -> None:
-        """Nobody gets a damaged shard any more; it is removed when nobody has it open."""
         holder = self.hold(index)
         with index.write() as transaction:
             transaction.delete(lease_key(holder, held.key))

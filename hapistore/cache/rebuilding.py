@@ -33,9 +33,9 @@ def rebuild(transaction: Transaction, folder: Folder) -> None:
             continue
         transaction.put(ENTRY + bytes.fromhex(path.name), entry.pack())
         totals.stored_bytes += entry.disk_bytes
-    for path in folder.arriving.iterdir():
+    for path in folder.arriving.glob("*.part"):
         if is_locked(path):
-            key, _, token = path.name.partition(".")
+            key, token, _ = path.name.split(".")
             arrival = Arrival(bytes(KEY_BYTES), bytes.fromhex(token), unfinished_bytes(path))
             transaction.put(ARRIVAL + bytes.fromhex(key), arrival.pack())
     for path in folder.holders.iterdir():

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..errors import UsageError
-from ..units import format_bytes
 from .arriving import Fetch
-from .folder import Folder
+from .checking import Finding, check
+from .contents import CachedShard, evict, list_shards, read_stats, set_pinned
 from .forms import preflight
 from .held import Wanted
-from .index import Index, index_bytes
+from .index import Index
 from .lease import Future, Lease
 from .member import Member
+from .members import join, leave
 from .names import ShardName
 from .policies import POLICIES
 from .records import Settings
 from .room import Usage, measure
 from .sweeping import sweep
-
-DEFAULT_RESERVE_BYTES = 1 << 30
-# Folders, marker, and the least that may be said to hold shards.
-_LEAST_BESIDE_INDEX_BYTES = 1 << 20
 
 
 class ShardCache:
@@ -65,7 +61,7 @@ class ShardCache:
             "policy": policy,
         }
         self.path = os.path.realpath(path)
-        self._member: Member | None = _join(self.path, create=create, **self._options)
+        self._member: Member | None = join(self.path, create=create, **self._options)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopen, (self.path, self._options)
@@ -153,92 +149,47 @@ class ShardCache:
         room = usage.capacity_bytes - usage.own_bytes
         return preflight(window_bytes, room_bytes=room, capacity_bytes=usage.capacity_bytes)
 
+    def ls(self) -> list[CachedShard]:
+        """What is in it, by origin and name."""
+        return list_shards(self.member)
+
+    def stats(self) -> dict[str, Any]:
+        """Hits, misses, bytes saved and evicted since the index was made, the room there is, and who uses it."""
+        return read_stats(self.member)
+
+    def pin(self, keys: Collection[str], *, pinned: bool = True) -> int:
+        """Keep shards (by ``CachedShard.key``) until they are unpinned; how many changed."""
+        return set_pinned(self.member, _to_bytes(keys), pinned)
+
+    def evict(
+        self, keys: Collection[str] | None = None, *, even_pinned: bool = False, even_sole: bool = False
+    ) -> tuple[int, int]:
+        """Remove shards (by ``CachedShard.key``; all without), but what is leased; how many, and how many bytes.
+
+        Args:
+            even_pinned, even_sole: whether pinned shards and only copies may go.
+        """
+        chosen = None if keys is None else _to_bytes(keys)
+        return evict(self.member, chosen, even_pinned=even_pinned, even_sole=even_sole)
+
+    def check(self, *, fix: bool = False) -> list[Finding]:
+        """Cross-check index, files, sizes, checksums and counters, while others go on; nothing found, all is well.
+
+        Args:
+            fix: remove what is damaged or unknown, free what ended processes left, and count anew.
+        """
+        return check(self.member, fix=fix)
+
     def close(self) -> None:
         """Give back what this process leases by it; the shards stay. The process's last one of a folder leaves it."""
         member, self._member = self._member, None
         if member is not None:
-            _leave(self.path)
+            leave(self.path)
 
 
-class _Members:
-    """Of this process, by folder: LMDB forbids to open one index twice."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.all: dict[str, tuple[Member, int]] = {}
-
-
-_members = _Members()
-
-
-def _join(path: str, *, group: str | None, create: bool, **options: Any) -> Member:
-    with _members.lock:
-        member, users = _members.all.get(path, (None, 0))
-        if member is None:
-            folder = Folder(path, group=group, create=create)
-            member = Member(folder, _settings(folder, **options))
-        else:
-            member.settings = _settings(member.folder, **options)
-        _members.all[path] = (member, users + 1)
-        if options["capacity_bytes"] is not None or options["reserve_bytes"] is not None:
-            settings = member.settings
-            member.index.run(lambda index: member.dock.room.shrink(index, settings))
-        return member
-
-
-def _leave(path: str) -> None:
-    with _members.lock:
-        member, users = _members.all.pop(path)
-        if users > 1:
-            _members.all[path] = (member, users - 1)
-        else:
-            member.close()
-
-
-def _settings(folder: Folder, *, capacity_bytes: int | None, reserve_bytes: int | None, policy: str | None) -> Settings:
-    """What was set before, changed by what is given now."""
-    before = folder.read_settings()
-    capacity = capacity_bytes if capacity_bytes is not None else before.get("capacity_bytes")
-    if capacity is None:
-        raise UsageError(f"cache {folder.root} has no capacity yet; give capacity_bytes (--capacity)")
-    least = index_bytes(capacity) + _LEAST_BESIDE_INDEX_BYTES
-    if capacity < least:
-        raise UsageError(f"a capacity of {format_bytes(capacity)} holds nothing; give {format_bytes(least)} or more")
-    reserve = reserve_bytes if reserve_bytes is not None else before.get("reserve_bytes", DEFAULT_RESERVE_BYTES)
-    chosen: dict[str, Any] = {
-        "capacity_bytes": capacity,
-        "reserve_bytes": reserve,
-        "policy": policy or before.get("policy", "next-use"),
-    }
-    if chosen != {name: before.get(name) for name in chosen}:
-        folder.write_settings(chosen)
-    return Settings(**chosen)
+def _to_bytes(keys: Collection[str]) -> set[bytes]:
+    return {bytes.fromhex(key) for key in keys}
 
 
 def _reopen(path: str, options: dict[str, Any]) -> ShardCache:
     return ShardCache(path, **options)
-
-
-def _holding_locks(take: bool) -> Callable[[], None]:
-    """No thread may be at work on an index while the process forks, nor be joining a cache."""
-
-    def run() -> None:
-        if take:
-            _members.lock.acquire()
-        for member, _ in _members.all.values():
-            (member.index.threads.acquire if take else member.index.threads.release)()
-        if not take:
-            _members.lock.release()
-
-    return run
-
-
-def _after_fork_in_child() -> None:
-    _members.lock = threading.RLock()
-    for member, _ in _members.all.values():
-        member.after_fork()
-
-
-os.register_at_fork(
-    before=_holding_locks(True), after_in_parent=_holding_locks(False), after_in_child=_after_fork_in_child
-)

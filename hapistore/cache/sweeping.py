@@ -22,8 +22,14 @@ _log = logging.getLogger(__name__)
 
 
 def arriving_path(folder: Folder, key: bytes, token: bytes) -> Path:
-    """Where a shard is written before it is whole."""
+    """What is locked while a shard is brought. Whoever waits has it open, so it is not the shard's own file: that
+    would keep its blocks if it were evicted meanwhile."""
     return folder.arriving / f"{key.hex()}.{token.hex()}"
+
+
+def part_path(folder: Folder, key: bytes, token: bytes) -> Path:
+    """Where a shard is written before it is whole."""
+    return folder.arriving / f"{key.hex()}.{token.hex()}.part"
 
 
 def shard_path(folder: Folder, key: bytes) -> Path:
@@ -76,6 +82,7 @@ def remove_entries(index: Index, folder: Folder, sizes: dict[bytes, int]) -> Non
 def remove_arrival(transaction: Transaction, folder: Folder, key: bytes, arrival: Arrival) -> None:
     """Give up an arrival with its reservation, and its file, which may have its final name already."""
     arriving_path(folder, key, arrival.token).unlink(missing_ok=True)
+    part_path(folder, key, arrival.token).unlink(missing_ok=True)
     if transaction.get(ENTRY + key) is None:
         shard_path(folder, key).unlink(missing_ok=True)
     transaction.delete(ARRIVAL + key)

@@ -11,7 +11,7 @@ from .. import __version__
 VERBS = (
     "ingest", "annotate", "convert", "extract", "transcode", "export", "cp",
     "ls", "inspect", "log", "peek", "quarantine", "rm", "expire", "rollback", "gc", "verify", "doctor", "audit",
-    "demo",
+    "cache", "demo",
 )  # fmt: skip
 
 

@@ -12,7 +12,11 @@ import pytest
 from hapistore import __version__
 from hapistore.cli.main import VERBS
 
-GROUPS = {"quarantine": ("ls", "export", "retry")}  # verbs with verbs of their own
+# verbs with verbs of their own
+GROUPS = {
+    "quarantine": ("ls", "export", "retry"),
+    "cache": ("ls", "stats", "pin", "unpin", "evict", "clear", "check", "warm"),
+}
 COMMANDS = [*VERBS, *(f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs)]
 
 
@@ -50,7 +54,9 @@ def test_help(helps, verb):
 @pytest.mark.parametrize("verb", [command for command in COMMANDS if command not in GROUPS])
 def test_every_verb_takes_store_and_json(helps, verb):
     options = helps[verb].stdout.partition("Options:")[2]
-    if verb not in ("cp", "audit"):  # which take two stores, and none
+    if verb.startswith("cache "):
+        assert re.search(r"^  --cache PATH .*HAPISTORE_CACHE", options, re.DOTALL | re.MULTILINE)
+    elif verb not in ("cp", "audit"):  # which take two stores, and none
         assert re.search(r"^  --store URL .*HAPISTORE_STORE", options, re.DOTALL | re.MULTILINE)
     assert re.search(r"^  --json ", options, re.MULTILINE)
 
