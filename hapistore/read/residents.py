@@ -166,8 +166,8 @@ class Residents(Generic[_Thing]):
         """Keep none of them; what is asked for later is opened again."""
         with self.locked():
             gone = self._evict_all()
-        for thing in gone:
-            self._on_gone(thing)
+        while gone:
+            self._on_gone(gone.pop())
 
     def _evict_all(self) -> list[_Thing]:
         return [self._evict() for _ in range(len(self._open))]
@@ -194,8 +194,8 @@ class Residents(Generic[_Thing]):
             gone = []
             while self._bytes > self.memory_bytes and len(self._open) > 1:
                 gone.append(self._evict())
-        for one in gone:
-            self._on_gone(one)
         if gone:
             self._on_full()
+        while gone:
+            self._on_gone(gone.pop())
         return thing

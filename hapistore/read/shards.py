@@ -191,8 +191,10 @@ class OpenShards:
         return 0 if mapped and not self._passing else opened.stored.nbytes
 
     def _give_back(self, opened: Opened) -> None:
-        if self._cached and opened.lease:
-            self._cached.give_back(opened.lease)
+        lease = opened.lease
+        del opened  # as long as its arrays are there, its file is in use
+        if self._cached and lease:
+            self._cached.give_back(lease)
 
     def _check(self, reader: FeatureShardReader, view: View, number: int, name: str) -> None:
         shard, header = view.version.shards[number], reader.header
