@@ -75,7 +75,9 @@ def half_samples(real: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray,
             number += 1
 
 
-def write_store(folder: Path, real: np.ndarray, recipe: Recipe, weights: bytes, rows: int) -> None:
+def write_store(
+    folder: Path, real: np.ndarray, recipe: Recipe, weights: bytes, rows: int, *, codec: str = CODEC
+) -> None:
     """A dataset ``many`` of so many rows, as extraction would have stored it."""
     store = FolderStore(folder)
     ensure_marker(store)
@@ -84,9 +86,9 @@ def write_store(folder: Path, real: np.ndarray, recipe: Recipe, weights: bytes, 
     for number, (start, count) in enumerate(spans(rows)):
         numbers, images = np.arange(start, start + count), f"{number:064x}"
         data = write_feature_shard(
-            varied(real, start, count), codec=CODEC, recipe=recipe.digest, images=images, provenance={}
+            varied(real, start, count), codec=codec, recipe=recipe.digest, images=images, provenance={}
         )
-        store.create(features_name(recipe.digest, CODEC, images), data)
+        store.create(features_name(recipe.digest, codec, images), data)
         columns = {
             "key": [str(row) for row in numbers],
             "label": label_of(numbers),

@@ -20,18 +20,18 @@ from .torchvision_shim import import_torchvision
 Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
 
 
-def _loader(dataset: Any, workers: int, **more: Any) -> Any:
+def loader_of(dataset: Any, workers: int, **more: Any) -> Any:
     from torch.utils.data import DataLoader
 
     return DataLoader(dataset, num_workers=workers, persistent_workers=workers > 0, **more)
 
 
-def _collate(samples: list[tuple[np.ndarray, int]]) -> tuple[torch.Tensor, torch.Tensor]:
+def collate(samples: list[tuple[np.ndarray, int]]) -> tuple[torch.Tensor, torch.Tensor]:
     features, labels = zip(*samples, strict=True)
     return torch.from_numpy(np.stack(features).astype(np.float32)), torch.tensor(labels)
 
 
-def write_litdata(real: np.ndarray, rows: int, folder: Path) -> None:
+def write_litdata(real: np.ndarray, rows: int, folder: Path, *, chunk_bytes: int = 64 << 20) -> None:
     from litdata import optimize
 
     np.save(folder.parent / "real.npy", real)
@@ -40,7 +40,7 @@ def write_litdata(real: np.ndarray, rows: int, folder: Path) -> None:
         spans(rows),
         str(folder),
         num_workers=2,
-        chunk_bytes="64MB",
+        chunk_bytes=chunk_bytes,
         verbose=False,
     )
 
@@ -61,24 +61,24 @@ def read_litdata(folder: Path, workers: int) -> Batches:
     from litdata import StreamingDataLoader, StreamingDataset
 
     dataset = StreamingDataset(str(folder), shuffle=True)
-    loader = StreamingDataLoader(dataset, batch_size=BATCH, num_workers=workers, collate_fn=_collate)
+    loader = StreamingDataLoader(dataset, batch_size=BATCH, num_workers=workers, collate_fn=collate)
     while True:
         yield from loader
 
 
-def write_mosaicml(real: np.ndarray, rows: int, folder: Path) -> None:
+def write_mosaicml(real: np.ndarray, rows: int, folder: Path, *, chunk_bytes: int = 64 << 20) -> None:
     import_torchvision()
     from streaming import MDSWriter
 
     shape = ",".join(map(str, real.shape[1:]))
     columns = {"features": f"ndarray:float16:{shape}", "label": "int"}
-    with MDSWriter(out=str(folder), columns=columns, size_limit=64 << 20, progress_bar=False) as writer:
+    with MDSWriter(out=str(folder), columns=columns, size_limit=chunk_bytes, progress_bar=False) as writer:
         for _, features, label in half_samples(real, rows):
             writer.write({"features": features, "label": label})
 
 
-def _collate_named(samples: list[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
-    return _collate([(sample["features"], sample["label"]) for sample in samples])
+def collate_named(samples: list[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
+    return collate([(sample["features"], sample["label"]) for sample in samples])
 
 
 def read_mosaicml(folder: Path, workers: int) -> Batches:
@@ -86,7 +86,7 @@ def read_mosaicml(folder: Path, workers: int) -> Batches:
     from streaming import StreamingDataset
 
     dataset = StreamingDataset(local=str(folder), shuffle=True, batch_size=BATCH)
-    loader = _loader(dataset, workers, batch_size=BATCH, collate_fn=_collate_named)
+    loader = loader_of(dataset, workers, batch_size=BATCH, collate_fn=collate_named)
     while True:
         yield from loader
 
@@ -109,7 +109,7 @@ def read_webdataset(folder: Path, workers: int) -> Batches:
         .shuffle(5000)
         .decode()
         .to_tuple("npy", "cls")
-        .batched(BATCH, collation_fn=_collate)
+        .batched(BATCH, collation_fn=collate)
     )
     loader = webdataset.WebLoader(dataset, batch_size=None, num_workers=workers)
     while True:
@@ -164,7 +164,7 @@ def read_huggingface(folder: Path, workers: int) -> Batches:
 
     dataset = load_from_disk(str(folder)).with_format("torch")
     sampler = BatchSampler(RandomSampler(dataset), BATCH, drop_last=False)
-    loader = _loader(dataset, workers, sampler=sampler, batch_size=None)
+    loader = loader_of(dataset, workers, sampler=sampler, batch_size=None)
     while True:
         for batch in loader:
             yield batch["features"].float(), batch["label"]
