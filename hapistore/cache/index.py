@@ -32,7 +32,7 @@ _VERSION_KEY, _VERSION = b"v", b"1"
 _PAGE_BYTES = 4096
 # A part of the capacity that a few hundred bytes for each shard of half a megabyte fit in.
 _LEAST_BYTES, _MOST_BYTES, _PART_OF_CAPACITY = 1 << 20, 512 << 20, 128
-_BYTES_FOR_AN_ENTRY = 1024
+_BYTES_FOR_A_RECORD = 1024
 _log = logging.getLogger(__name__)
 
 Transaction = lmdb.Transaction
@@ -90,8 +90,9 @@ class Index:
         return self._environment.begin()
 
     @property
-    def most_entries(self) -> int:
-        return self.bytes // _BYTES_FOR_AN_ENTRY
+    def most_records(self) -> int:
+        """How many it may hold: shards and leases together, with room for pages that are half empty."""
+        return self.bytes // _BYTES_FOR_A_RECORD
 
     def close(self) -> None:
         """Give up the file and the lock."""

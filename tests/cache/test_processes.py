@@ -133,6 +133,7 @@ def test_eight_downloading_processes_keep_the_capacity(mount_disk, context, fold
         most, samples = 0, 0
         while any(process.is_alive() for process in processes):
             most, samples = max(most, disk.taken_bytes()), samples + 1
+            time.sleep(0.0002)
         finish(processes)
         assert samples > 100 and capacity // 2 < most <= capacity
         assert cache.stats()["evicted"] > 0
