@@ -63,13 +63,15 @@ class Index:
         self._folder, self._rebuild, self._on_new = folder, rebuild, on_new
         self._environment: lmdb.Environment | None = None
         self._file: tuple[int, int] | None = None
-        self.bytes = 0
+        self.bytes, self.closed = 0, False
         # A child that is forked while another thread is at work would find its halves.
         self.threads = threading.Lock()
         self._lock_file = keep_from_children(folder.open_lock())
 
     def run(self, work: Callable[[Index], _Out]) -> _Out:
         """Call ``work`` while no other process or thread uses the cache's index; once more where that was damaged."""
+        if self.closed:
+            raise ValueError(f"cache {self._folder.root} is closed")
         with self.threads, self._locked():
             try:
                 return work(self)
@@ -97,6 +99,7 @@ class Index:
     def close(self) -> None:
         """Give up the file and the lock."""
         with self.threads:
+            self.closed = True
             self._forget()
             close_kept(self._lock_file)
 

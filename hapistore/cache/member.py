@@ -91,8 +91,8 @@ class Member:
         return held
 
     def give_back(self, held: Held) -> None:
-        """End one lease."""
-        if self._held.leave(held):
+        """End one lease; nothing where the process has left the cache, and its leases with it."""
+        if not self.index.closed and self._held.leave(held):
             self._end(held)
 
     def open(self, held: Held) -> FeatureShardReader:

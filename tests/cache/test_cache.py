@@ -312,6 +312,9 @@ def test_a_closed_cache_and_lease_say_so(tmp_path, capacity, source):
     cache.close()
     with pytest.raises(ValueError, match="closed"):
         cache.ls()
+    with ShardCache(tmp_path / "cache") as again:
+        outlives = again.lease(name_of(0), source(0))
+    outlives.close()
     assert not list((tmp_path / "cache/holders").iterdir())
 
 
