@@ -147,6 +147,9 @@ class Index:
     def _build(self) -> None:
         """A new index from the files, in the place of the old one; other processes notice that it is another file."""
         self._forget()
+        if self._folder.index.exists():
+            # Others may have it mapped, and it would keep its blocks. They look at its size before they touch it.
+            os.truncate(self._folder.index, 0)
         path = self._folder.index.with_name("index.new")
         path.unlink(missing_ok=True)
         size = index_bytes(self._folder.read_settings().get("capacity_bytes", 0))
