@@ -25,7 +25,7 @@ def preflight(window_bytes: int, *, room_bytes: int, capacity_bytes: int) -> str
 
     Args:
         window_bytes: all shards that are wanted at the same time, in the form in which they are kept.
-        room_bytes: what shards can take of the capacity: less the index, and what others have leased or pinned.
+        room_bytes: what shards can take of the capacity: less the index, and what is pinned or the only copy.
 
     Returns:
         A warning; None where the window fits.

@@ -97,6 +97,8 @@ class HeldShards:
     def leave(self, held: Held) -> bool:
         """End one lease; whether it was the last, after which it is to be given back, and then settled."""
         with self._changed:
+            if self._held.get(held.key) is not held:
+                return False  # a parent's, which its child cannot give back
             held.count -= 1
             if held.count:
                 return False

@@ -32,7 +32,7 @@ _VERSION_KEY, _VERSION = b"v", b"1"
 _PAGE_BYTES = 4096
 # A part of the capacity that a few hundred bytes for each shard of half a megabyte fit in.
 _LEAST_BYTES, _MOST_BYTES, _PART_OF_CAPACITY = 1 << 20, 512 << 20, 128
-_BYTES_FOR_AN_ENTRY = 1024
+_BYTES_FOR_A_RECORD = 1024
 _log = logging.getLogger(__name__)
 
 Transaction = lmdb.Transaction
@@ -63,13 +63,15 @@ class Index:
         self._folder, self._rebuild, self._on_new = folder, rebuild, on_new
         self._environment: lmdb.Environment | None = None
         self._file: tuple[int, int] | None = None
-        self.bytes = 0
+        self.bytes, self.closed = 0, False
         # A child that is forked while another thread is at work would find its halves.
         self.threads = threading.Lock()
         self._lock_file = keep_from_children(folder.open_lock())
 
     def run(self, work: Callable[[Index], _Out]) -> _Out:
         """Call ``work`` while no other process or thread uses the cache's index; once more where that was damaged."""
+        if self.closed:
+            raise ValueError(f"cache {self._folder.root} is closed")
         with self.threads, self._locked():
             try:
                 return work(self)
@@ -90,12 +92,14 @@ class Index:
         return self._environment.begin()
 
     @property
-    def most_entries(self) -> int:
-        return self.bytes // _BYTES_FOR_AN_ENTRY
+    def most_records(self) -> int:
+        """How many it may hold: shards and leases together, with room for pages that are half empty."""
+        return self.bytes // _BYTES_FOR_A_RECORD
 
     def close(self) -> None:
         """Give up the file and the lock."""
         with self.threads:
+            self.closed = True
             self._forget()
             close_kept(self._lock_file)
 
@@ -143,6 +147,9 @@ class Index:
     def _build(self) -> None:
         """A new index from the files, in the place of the old one; other processes notice that it is another file."""
         self._forget()
+        if self._folder.index.exists():
+            # Others may have it mapped, and it would keep its blocks. They look at its size before they touch it.
+            os.truncate(self._folder.index, 0)
         path = self._folder.index.with_name("index.new")
         path.unlink(missing_ok=True)
         size = index_bytes(self._folder.read_settings().get("capacity_bytes", 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 from hapistore_format import FeatureShardReader, FormatError
@@ -40,11 +41,19 @@ class Member:
     """
 
     def __init__(self, folder: Folder, settings: Settings) -> None:
-        self.folder, self.settings = folder, settings
+        self.folder, self._settings = folder, settings
         self.holder: Holder | None = None
         self._held = HeldShards()
         self.index = Index(folder, rebuild=lambda transaction: rebuild(transaction, folder), on_new=self._register)
         self.dock = Dock(self.index, folder)
+
+    @property
+    def settings(self) -> Settings:
+        """What holds now: any process may change it."""
+        found = self.folder.read_settings()
+        known = {name: found[name] for name in vars(self._settings) if name in found}
+        self._settings = replace(self._settings, **known)
+        return self._settings
 
     def after_fork(self) -> None:
         """In a child: what its parent leases stays its parent's."""
@@ -82,8 +91,8 @@ class Member:
         return held
 
     def give_back(self, held: Held) -> None:
-        """End one lease."""
-        if self._held.leave(held):
+        """End one lease; nothing where the process has left the cache, and its leases with it."""
+        if not self.index.closed and self._held.leave(held):
             self._end(held)
 
     def open(self, held: Held) -> FeatureShardReader:

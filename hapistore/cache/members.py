@@ -43,7 +43,7 @@ def join(path: str, *, group: str | None, create: bool, **options: Any) -> Membe
             folder = Folder(path, group=group, create=create)
             member = Member(folder, _settings(folder, **options))
         else:
-            member.settings = _settings(member.folder, **options)
+            _settings(member.folder, **options)
         _members.all[path] = (member, users + 1)
         if options["capacity_bytes"] is not None or options["reserve_bytes"] is not None:
             settings = member.settings

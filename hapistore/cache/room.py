@@ -69,9 +69,9 @@ class Room:
         """Reserve for an arrival that is written down; False where there is no room and none can be made."""
         sweep(index, self._folder)
         with index.read() as transaction:
-            if transaction.stat()["entries"] >= index.most_entries:
-                return False
             lacking = measure(transaction, self._folder, settings).lacking_bytes + size
+            if transaction.stat()["entries"] >= index.most_records:
+                lacking = max(lacking, 1)  # the index wants room, too
             found = self._victims(transaction, key, size, lacking, settings) if lacking > 0 else {}
         if found is None or (found and not may_evict):
             return False

@@ -146,7 +146,8 @@ class ShardCache:
             window_bytes: of all shards that are wanted at the same time, in the form in which they are kept.
         """
         usage = self.usage()
-        room = usage.capacity_bytes - usage.own_bytes
+        stays = sum(shard.disk_bytes for shard in self.ls() if shard.pinned or shard.sole)
+        room = usage.capacity_bytes - usage.own_bytes - stays
         return preflight(window_bytes, room_bytes=room, capacity_bytes=usage.capacity_bytes)
 
     def ls(self) -> list[CachedShard]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
 import threading
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from hapistore.cache import ShardCache, ShardName
 from hapistore.errors import DamagedError, UsageError
-from hapistore_format import FeatureShardReader
+from hapistore_format import FeatureShardReader, write_feature_shard
 
 from .conftest import make_shard, name_of
 
@@ -116,6 +117,17 @@ def test_the_least_recently_used_goes_where_nothing_is_announced(cache, use):
     for number in (0, 1, 2, 3, 4, 5, 0, 6):
         use(number)
     assert {int(shard.name[-8:-6], 16) for shard in cache.ls()} == {0, 2, 3, 4, 5, 6}
+
+
+def test_more_small_shards_than_the_index_holds(cache):
+    """Each takes a record of the index, however few bytes it has."""
+    features = np.zeros((1, 4), np.float32)
+    data = bytes(write_feature_shard(features, codec="f32", recipe="a" * 64, images="b" * 64, provenance={}))
+    with ShardCache(cache.path, capacity_bytes=64 << 20):
+        for number in range(1300):
+            with cache.lease(name_of(number), lambda: data) as leased:
+                assert leased.cached
+        assert 900 < len(cache.ls()) <= 1024
 
 
 def test_a_warming_up_evicts_nothing(cache, use):
@@ -281,6 +293,12 @@ def test_a_smaller_capacity_evicts_at_once(cache, use, tmp_path, capacity, shard
     with ShardCache(tmp_path / "cache", capacity_bytes=smaller) as again:
         assert blocks_under(tmp_path / "cache") <= smaller
         assert again.usage().capacity_bytes == smaller
+    child = os.fork()
+    if not child:
+        with ShardCache(cache.path, capacity_bytes=capacity):
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert cache.usage().capacity_bytes == capacity  # what one process sets holds for all
 
 
 def test_a_closed_cache_and_lease_say_so(tmp_path, capacity, source):
@@ -294,6 +312,9 @@ def test_a_closed_cache_and_lease_say_so(tmp_path, capacity, source):
     cache.close()
     with pytest.raises(ValueError, match="closed"):
         cache.ls()
+    with ShardCache(tmp_path / "cache") as again:
+        outlives = again.lease(name_of(0), source(0))
+    outlives.close()
     assert not list((tmp_path / "cache/holders").iterdir())
 
 

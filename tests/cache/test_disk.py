@@ -58,7 +58,7 @@ def test_a_disk_that_fills_while_a_shard_is_written(small_disk, use, shards, cap
         for number in range(3):
             use(cache, number)
         # As root of the file system sees it there is room, and as a file is to be written there is none.
-        cache.member.settings = type(cache.settings)(capacity_bytes=SIZE, reserve_bytes=-(1 << 30), policy="next-use")
+        cache.member.folder.write_settings({**vars(cache.settings), "reserve_bytes": -(1 << 30)})
         with open(small_disk / "ballast", "wb") as file:
             file.write(bytes(SIZE - (cache.usage().own_bytes + cache.usage().stored_bytes) - 60_000))
         assert not use(cache, 5)

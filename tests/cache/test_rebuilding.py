@@ -84,6 +84,27 @@ def test_nothing_goes_before_all_have_told_a_new_index_what_they_lease(filled, s
         assert cache.evict()[0] == 1
 
 
+def test_an_old_index_gives_its_blocks_back(mount_disk, capacity, shards):
+    disk = mount_disk(4 * capacity)
+    with ShardCache(disk.path, capacity_bytes=capacity, reserve_bytes=0) as cache:
+        ready, done = os.pipe(), os.pipe()
+        child = os.fork()
+        if not child:  # has the index mapped, and does not know that it is another
+            cache.lease(name_of(0), lambda: shards[0])
+            os.write(ready[1], b"x")
+            os.read(done[0], 1)
+            os._exit(0)
+        os.read(ready[0], 1)
+        before = disk.taken_bytes()
+        with open(disk.path / "index.mdb", "rb+") as file:
+            file.write(os.urandom(1 << 20))
+        os.truncate(disk.path / "index.mdb", 9000)
+        assert [shard.name for shard in cache.ls()] == [name_of(0).name]
+        assert disk.taken_bytes() == before
+        os.write(done[1], b"x")
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_shard_on_its_way_keeps_its_place_in_a_new_index(filled, shards):
     go, began = threading.Event(), threading.Event()
 

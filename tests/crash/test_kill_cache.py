@@ -173,7 +173,7 @@ def test_killed_at_lines_all_over(mount_disk, folder):
 
         def fill() -> None:
             cache.evict([shard.key for shard in cache.ls() if shard.name in (name_of(12).name, name_of(13).name)])
-            for number in range(AT_HAND):
+            for number in (*range(1, 12), 14, 15, 0):  # more than fit
                 cache.lease(name_of(number), (folder / str(number)).read_bytes).close()
 
         fill()
@@ -194,4 +194,5 @@ def test_killed_at_lines_all_over(mount_disk, folder):
             assert cache.check() == [], f"killed at line {deadline}"
             assert disk.taken_bytes() <= capacity
             assert all(not shard.leased_by for shard in cache.ls())
-    print(lines, left)
+    # Of removals as well, where the kills are many enough to meet the few lines of one.
+    assert left["holders"] and left["arriving"] and (left["shards"] or KILLS < 300), left
