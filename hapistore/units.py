@@ -1,4 +1,4 @@
-"""Bytes and seconds, read from and written for people."""
+"""Bytes, seconds and rates, read from and written for people."""
 
 from __future__ import annotations
 
@@ -36,6 +36,25 @@ def parse_seconds(text: str) -> float:
     if match is None or match[2] not in _SECONDS:
         raise ValueError(f"{text!r} is no length of time; write it like 7d, 36h, 90min or 45s")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]i?)?(bits?|b|B)(?:/s|ps)\s*")
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def parse_rate(text: str) -> float:
+    """``1Gbit/s``, ``200 Mbps`` or ``25MB/s`` in bytes per second. A small b is a bit, a capital one a byte.
+
+    Raises:
+        ValueError: the text is no rate, or a rate of nothing.
+    """
+    match = _RATE.fullmatch(text)
+    if match is None or not float(match[1]):
+        raise ValueError(f"{text!r} is no rate; write it like 1Gbit/s, 200Mbit/s or 25MB/s")
+    prefix = (match[2] or "").lower()
+    base = 1024 if prefix.endswith("i") else 1000
+    bytes_each = 1 if match[3] == "B" else 1 / 8
+    return float(match[1]) * bytes_each * base ** _POWERS[prefix.removesuffix("i")]
 
 
 def format_bytes(count: float) -> str:

@@ -15,7 +15,7 @@ import click
 
 from ..errors import FormatError, HapistoreError, UsageError
 from ..stores import ObjectStore, open_store
-from ..units import parse_bytes, parse_seconds
+from ..units import parse_bytes, parse_rate, parse_seconds
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,6 +44,20 @@ class Seconds(click.ParamType):
             return value
         try:
             return parse_seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, context)
+
+
+class Rate(click.ParamType):
+    """A rate such as ``1Gbit/s``, in bytes per second."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_rate(value)
         except ValueError as error:
             self.fail(str(error), param, context)
 

@@ -9,7 +9,7 @@ import click
 from .. import __version__
 
 VERBS = (
-    "ingest", "annotate", "convert", "extract", "transcode", "export", "cp",
+    "ingest", "annotate", "convert", "plan", "extract", "transcode", "export", "cp",
     "ls", "inspect", "log", "peek", "quarantine", "rm", "expire", "rollback", "gc", "verify", "doctor", "audit",
     "cache", "demo",
 )  # fmt: skip

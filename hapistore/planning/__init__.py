@@ -3,22 +3,37 @@
 from .batch_plan import AIMS, plan_batches
 from .batch_planner import BatchPlanner, Decision, Job
 from .batches import BatchSearch
+from .epoch_cost import Candidate
 from .fairness import FairState
 from .memory_model import MemoryModel
+from .policies import POLICIES
+from .profile import SHIP_IMAGES, CutProfile, ModelProfile
+from .profile_json import profile_from_json
 from .requests import BatchPlan, ExtractionRequest, Grant
+from .resources import Resources
+from .split import SplitPlan, plan_split
 from .throughput import ThroughputCurve
 
 __all__ = [
     "AIMS",
+    "POLICIES",
+    "SHIP_IMAGES",
     "BatchPlan",
     "BatchPlanner",
     "BatchSearch",
+    "Candidate",
+    "CutProfile",
     "Decision",
     "ExtractionRequest",
     "FairState",
     "Grant",
     "Job",
     "MemoryModel",
+    "ModelProfile",
+    "Resources",
+    "SplitPlan",
     "ThroughputCurve",
     "plan_batches",
+    "plan_split",
+    "profile_from_json",
 ]

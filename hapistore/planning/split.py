@@ -1,0 +1,83 @@
+"""Where to cut a network so that training takes the least time: data in, data out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import UsageError
+from ..units import format_bytes, format_seconds
+from .epoch_cost import Candidate, candidate_of
+from .policies import POLICIES
+from .profile import ModelProfile
+from .resources import Resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPlan:
+    """A choice, and what it was chosen from.
+
+    Attributes:
+        policy: that chose.
+        chosen: one of the candidates.
+        candidates: ascending by index.
+    """
+
+    policy: str
+    chosen: Candidate
+    candidates: tuple[Candidate, ...]
+
+    def explain(self) -> str:
+        """Every candidate with its bytes, seconds by stage and bottleneck, a line each; then the choice."""
+        rows = [_HEADINGS, *(_row(one, chosen=one is self.chosen) for one in self.candidates)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+        lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
+        saved = max(one.epoch_s for one in self.candidates) - self.chosen.epoch_s
+        where = f"cut {self.chosen.cut.index} ({self.chosen.cut.name})"
+        lines.append(
+            f"{self.policy}: {where}, {format_seconds(self.chosen.epoch_s)} an epoch, "
+            f"{format_seconds(saved)} less than the slowest"
+        )
+        return "\n".join(lines)
+
+
+def plan_split(profile: ModelProfile, resources: Resources, policy: str = "cost") -> SplitPlan:
+    """Choose a cut.
+
+    Args:
+        policy: ``cost`` takes the smallest worst case of the cost model; ``hapi``, ``freeze``, ``smallest`` and
+            ``none`` (ship images) are there to compare with.
+
+    Raises:
+        UsageError: there is no such policy, or the profile has nothing that it could choose.
+    """
+    if policy not in POLICIES:
+        raise UsageError(f"policy {policy!r} is none of {', '.join(POLICIES)}")
+    candidates = tuple(candidate_of(profile, cut, resources) for cut in profile.candidates)
+    return SplitPlan(policy=policy, chosen=POLICIES[policy](profile, resources, candidates), candidates=candidates)
+
+
+_HEADINGS = (
+    "", "index", "cut", "mode", "per image", "storage", "link", "compute", "bottleneck", "epoch", "at worst",
+)  # fmt: skip
+_TEXTS = {0, 2, 3, 8}  # columns that are aligned to the left
+
+
+def _row(one: Candidate, *, chosen: bool) -> tuple[str, ...]:
+    return (
+        "→" if chosen else "",
+        str(one.cut.index),
+        one.cut.name,
+        one.mode,
+        format_bytes(one.cut.bytes_per_image),
+        *(format_seconds(seconds) for seconds in (one.storage_s, one.link_s, one.compute_s)),
+        one.bottleneck,
+        format_seconds(one.epoch_s),
+        format_seconds(one.worst_epoch_s),
+    )
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
+    return [
+        text.ljust(width) if column in _TEXTS else text.rjust(width)
+        for column, (text, width) in enumerate(zip(row, widths, strict=True))
+    ]

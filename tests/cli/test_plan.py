@@ -1,0 +1,65 @@
+"""``hapistore plan`` from a profile alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+ROWS = [(0, "images", 100_000, 0, 0.02), (1, "conv", 300_000, 0.001, 0.01), (2, "pool", 2_000, 0.01, 0.001)]
+FIELDS = ("index", "name", "bytes_per_image", "storage_s_per_image", "compute_s_per_image")
+PROFILE = {
+    "input_bytes_per_image": 100_000, "freeze_index": 2, "images": 1000, "overlap": "none",
+    "cuts": [dict(zip(FIELDS, row, strict=True)) for row in ROWS],
+}  # fmt: skip
+
+
+@pytest.fixture
+def profile(tmp_path):
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(PROFILE))
+    return path
+
+
+def test_plan_as_json(answer, profile):
+    found = answer("plan", "--profile", profile, "--link", "200Mbit/s", "--batch-size", 100)
+    assert list(found) == ["index", "name", "predicted_epoch_s", "candidates"]
+    assert (found["index"], found["name"]) == (2, "pool")
+    assert found["predicted_epoch_s"] == pytest.approx(1000 * (0.01 + 2_000 / 25e6 + 0.001))
+    assert [one["index"] for one in found["candidates"]] == [0, 1, 2]
+    assert found["candidates"][0]["predicted_epoch_s"] == pytest.approx(1000 * (100_000 / 25e6 + 0.02))
+    images = answer("plan", "--profile", profile, "--link", "25MB/s", "--batch-size", 100, "--policy", "none")
+    assert images["index"] == 0
+
+
+def test_plan_as_text_and_picture(succeed, profile, tmp_path):
+    options = ("--profile", profile, "--link", "1Gbit/s", "--batch-size", 100, "--epochs", 30)
+    text = succeed("plan", *options, "--plot", tmp_path / "plan.png").stdout
+    assert "→" in text and "cost: cut 2 (pool)" in text
+    with Image.open(tmp_path / "plan.png") as picture:
+        assert picture.format == "PNG" and picture.width > 500
+    succeed("plan", *options, "--plot", tmp_path / "plan.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (json.dumps({**PROFILE, "images": -3}), "images: found -3, expected a whole number from 1"),
+        (json.dumps(PROFILE).replace("0.02", "NaN"), "cuts[0].compute_s_per_image: found nan"),
+        ("{", "found no JSON"),
+        ("[" * 100_000, "found no JSON"),
+        ("\udcff", "found no JSON"),
+    ],
+)
+def test_a_malformed_profile_is_refused_in_one_line(hapistore, profile, text, expected):
+    profile.write_text(text, errors="surrogateescape")
+    failed = hapistore("plan", "--profile", profile, "--link", "1Gbit/s", "--batch-size", 1)
+    assert failed.returncode == 2 and len(failed.stderr.splitlines()) == 1
+    assert expected in failed.stderr and str(profile) in failed.stderr
+
+
+@pytest.mark.parametrize("rate", ["fast", "100", "0Mbit/s", "-1Gbit/s", "1Gbit"])
+def test_a_link_that_is_no_rate_is_refused(hapistore, profile, rate):
+    failed = hapistore("plan", "--profile", profile, f"--link={rate}", "--batch-size", 1)
+    assert failed.returncode == 2 and "is no rate" in failed.stderr
