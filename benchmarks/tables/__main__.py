@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .extraction import extract_table, forward_table, jobs_table, memory_table, plan_table
 from .features import augmentation_table, codecs_table, gather_table, probe_table
+from .planning import planner_oracle_table
 from .reading import read_table
 from .storing import demo_table, ingest_table, stores_table
 
@@ -31,6 +32,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ingest": ingest_table,
     "plan": plan_table,
     "jobs": jobs_table,
+    "planner_oracle": planner_oracle_table,
 }
 
 
