@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 
+import torch
 from torch import nn
 
 
@@ -27,13 +29,26 @@ def unwrapped(module: nn.Module) -> nn.Module:
     return module
 
 
+def copy_around(
+    network: nn.Module, tensor_for: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor
+) -> nn.Module:
+    """A copy of a network's structure around its own tensors, or around others in their place.
+
+    Args:
+        tensor_for: what takes the place of a parameter or buffer.
+    """
+    tensors = itertools.chain(network.parameters(), network.buffers())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own, about graphs that it copies
+        return copy.deepcopy(network, {id(tensor): tensor_for(tensor) for tensor in tensors})
+
+
 def without(network: nn.Module, paths: Iterable[str]) -> nn.Module:
     """A copy of a network with the submodules at ``paths`` replaced by Identity.
 
     The copy shares its tensors with the network: only the structure is copied, so this costs no memory.
     """
-    tensors = itertools.chain(network.parameters(), network.buffers())
-    trimmed = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+    trimmed = copy_around(network)
     for path in paths:
         parent, _, leaf = path.rpartition(".")
         setattr(trimmed.get_submodule(parent), leaf, nn.Identity())

@@ -1,0 +1,131 @@
+"""Cutting any network in two: a frozen prefix for the storage tier, and a tail that is trained in place."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from operator import itemgetter
+
+import torch
+from torch import nn
+
+from ..errors import UsageError
+from .cut_points import Cut, Modes, module_path
+from .graph_module import GraphPart
+from .prefix import frozen_copy
+from .slices import graph_between, parameters_of, part_between
+from .tail import Tail
+from .traces import trace_modes
+
+
+@dataclass(frozen=True, eq=False)
+class TracedNetwork:
+    """A network and the places where it may be cut.
+
+    Attributes:
+        model: the user's own.
+        image_px: (height, width) it was traced with; its parts are for images of that size.
+        cuts: ascending with depth.
+    """
+
+    model: nn.Module
+    image_px: tuple[int, int]
+    cuts: tuple[Cut, ...]
+    _modes: Modes
+    _parameters: tuple[dict[str, nn.Parameter], ...]  # of the prefix of each cut
+
+    @property
+    def freeze_index(self) -> int:
+        """Index of the last cut before anything trainable (``requires_grad``); 0 where there is none."""
+        frozen = 0
+        for one in self.cuts:
+            if self._trainable_before(one) is not None:
+                break
+            frozen = one.index
+        return frozen
+
+    def freeze(self, until: str) -> None:
+        """Make all parameters untrainable up to and including a module or the layer of a cut.
+
+        Args:
+            until: path of a module, or name of a cut.
+
+        Raises:
+            UsageError: there is no such module in use, and no such cut.
+        """
+        for _, parameter in parameters_of(self._nodes_until(until), self._modes.eval.trace.root):
+            parameter.requires_grad_(False)
+
+    def cut(self, at: int | str) -> tuple[nn.Module, Tail]:
+        """The two parts.
+
+        Args:
+            at: index or name of a cut.
+
+        Returns:
+            the prefix, a frozen copy in evaluation mode: float32 [n, 3, height, width] to [n, *shape]; and the tail,
+            which shares the network's parameters.
+
+        Raises:
+            UsageError: there is no such cut, or it lies past a trainable parameter.
+        """
+        chosen = self._find(at)
+        trainable = self._trainable_before(chosen)
+        if trainable is not None:
+            raise UsageError(
+                f"cut {chosen.index} ({chosen.name}) lies past the parameter {trainable}, which is trainable; "
+                f"freeze it, or cut at {self.freeze_index} or before"
+            )
+        mode = self._modes.eval
+        graph = graph_between(mode.trace, mode.values, None, mode.places[chosen.name])
+        prefix = frozen_copy(GraphPart(mode.trace.root, graph), type(self.model).__name__)
+        return prefix, Tail(self.model, self._modes, chosen.name, self.cuts[self.freeze_index - 1].name)
+
+    def _find(self, at: int | str) -> Cut:
+        for one in self.cuts:
+            if at in (one.index, one.name):
+                return one
+        if isinstance(at, int):
+            raise UsageError(f"there is no cut {at}; they are 1 to {len(self.cuts)}")
+        raise UsageError(f"there is no cut {at!r}{self._close_to(at, [one.name for one in self.cuts])}")
+
+    def _nodes_until(self, until: str) -> list[torch.fx.Node]:
+        mode = self._modes.eval
+        if until in mode.places:
+            return list(part_between(mode.trace, mode.values, None, mode.places[until]) or ())
+        nodes = list(mode.trace.graph.nodes)
+        inside = [place for place, node in enumerate(nodes) if f"{module_path(node)}.".startswith(f"{until}.")]
+        if not until or not inside:
+            known = [*mode.places, *(path for path, _ in self.model.named_modules())]
+            raise UsageError(f"there is no module and no cut {until!r}{self._close_to(until, known)}")
+        return nodes[: inside[-1] + 1]
+
+    def _trainable_before(self, cut: Cut) -> str | None:
+        """A trainable parameter of the prefix, by name; None where all of it is frozen."""
+        parameters = self._parameters[cut.index - 1]
+        return next((name for name, parameter in parameters.items() if parameter.requires_grad), None)
+
+    @staticmethod
+    def _close_to(name: str, known: list[str]) -> str:
+        close = difflib.get_close_matches(name, known, n=3)
+        return f"; did you mean {', '.join(close)}?" if close else f" among {', '.join(known[:3])}, …"
+
+
+def trace(model: nn.Module, image_px: tuple[int, int]) -> TracedNetwork:
+    """Find the cuts of a network. It is run once, on a black image, and is left as it is.
+
+    Args:
+        model: float32 [n, 3, height, width] to anything.
+
+    Raises:
+        UsageError: neither torch.fx nor torch.export can take it, or there is no place to cut it.
+    """
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    modes = Modes.of(trace_modes(model, torch.zeros((2, 3, *image_px), device=device)), image_px)
+    cuts = modes.cuts()
+    if not cuts:
+        raise UsageError(f"{type(model).__name__} has no place where one tensor crosses, so it cannot be cut")
+    mode = modes.eval
+    prefixes = [part_between(mode.trace, mode.values, None, mode.places[one.name]) or set() for one in cuts]
+    parameters = tuple(dict(sorted(parameters_of(nodes, mode.trace.root), key=itemgetter(0))) for nodes in prefixes)
+    return TracedNetwork(model, image_px, cuts, modes, parameters)

@@ -1,0 +1,96 @@
+"""A network cut in two computes and trains as it does whole, at every place where it may be cut."""
+
+from __future__ import annotations
+
+import copy
+
+import cut_nets
+import pytest
+import torch
+from torch import nn
+
+from hapistore.errors import UsageError
+from hapistore.models import trace
+
+
+@pytest.fixture(scope="module", params=[*cut_nets.NETS, "tracked", "overwriting"])
+def traced(request):
+    """A network with its cuts, and the side of its images."""
+    own = {"tracked": cut_nets.Tracked, "overwriting": cut_nets.Overwriting}
+    torch.manual_seed(0)
+    if request.param in own:
+        return trace(own[request.param](), (16, 16))
+    side = cut_nets.NETS[request.param][1]
+    return trace(cut_nets.build(request.param), (side, side))
+
+
+def images_for(traced, count: int = cut_nets.IMAGES) -> torch.Tensor:
+    return torch.randn(count, 3, *traced.image_px, generator=torch.Generator().manual_seed(count))
+
+
+def freeze_before(traced, cut) -> None:
+    traced.model.requires_grad_(True)
+    traced.freeze(cut.name)
+
+
+def frozen_eval(model: nn.Module, prefix: nn.Module, tail: nn.Module) -> None:
+    """Training mode for the whole network, but for those modules that the prefix has all of."""
+    model.train()
+    ours, theirs = ({path for path, _ in part.named_modules()} for part in (prefix, tail))
+    for path, module in model.named_modules():
+        below = {path, *(f"{path}.{name}" for name, _ in module.named_modules() if name)}
+        if path and below & ours and not below & theirs:
+            module.eval()
+
+
+def test_whole_and_cut_compute_the_same(traced):
+    traced.model.eval()
+    images = images_for(traced)
+    with torch.no_grad():
+        whole = cut_nets.logits_of(traced.model(images))
+        for cut in traced.cuts:
+            freeze_before(traced, cut)
+            prefix, tail = traced.cut(cut.index)
+            features = prefix(images)
+            kept = features.clone()
+            torch.testing.assert_close(cut_nets.logits_of(tail(features)), whole, rtol=1e-5, atol=1e-5)
+            assert torch.equal(features, kept), "the tail overwrote what it was given"
+            assert features.shape == (len(images), *cut.shape)
+            assert features.nbytes == len(images) * cut.bytes_per_image
+            assert cut_nets.logits_of(tail(features[:1])).shape == (1, cut_nets.CLASSES)
+
+
+def test_three_steps_through_both_give_the_same_weights(traced):
+    start = copy.deepcopy(traced.model.state_dict())
+    images = images_for(traced)
+    targets = torch.arange(len(images)) % cut_nets.CLASSES
+    for cut in traced.cuts:
+        traced.model.load_state_dict(start)
+        freeze_before(traced, cut)
+        prefix, tail = traced.cut(cut.name)
+        tail.train()
+        trainable = {name for name, parameter in traced.model.named_parameters() if parameter.requires_grad}
+        assert {name for name, parameter in tail.named_parameters() if parameter.requires_grad} == trainable
+        features = prefix(images)
+        assert not features.requires_grad
+        steps(traced.model, lambda features=features, tail=tail: tail(features), targets)
+        with_gradient = {name for name, parameter in traced.model.named_parameters() if parameter.grad is not None}
+        assert with_gradient == trainable
+        through_tail = copy.deepcopy(traced.model.state_dict())
+        traced.model.load_state_dict(start)
+        frozen_eval(traced.model, prefix, tail)
+        steps(traced.model, lambda: traced.model(images), targets)
+        for name, found in traced.model.state_dict().items():
+            torch.testing.assert_close(found, through_tail[name], rtol=1e-4, atol=1e-5, msg=f"{cut.name}: {name}")
+    traced.model.load_state_dict(start)
+
+
+def steps(model: nn.Module, forward, targets: torch.Tensor) -> None:
+    """Three steps of gradient descent, dropout drawn alike each time they are taken."""
+    model.zero_grad()
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
+    torch.manual_seed(7)
+    for _ in range(3):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(cut_nets.logits_of(forward()), targets).backward()
+        optimiser.step()
