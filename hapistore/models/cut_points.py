@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
-from torch.fx import Node
+from torch.fx import Graph, Node
+from torch.fx.node import map_arg
 
 from .graph_values import GraphValues, values_of
-from .slices import parameters_of, part_between
+from .slices import graph_between, parameters_of, part_between
 from .traces import Trace, Traces
 
 
@@ -86,6 +87,26 @@ class Modes:
         return tuple(
             Cut(index=index, name=name, shape=shapes[self.eval.places[name]]) for index, name in enumerate(names, 1)
         )
+
+    def depends_on_mode(self, start: str, end: str) -> bool:
+        """Whether anything between two places is done in training only, or otherwise."""
+        of_eval, of_train = (
+            graph_between(mode.trace, mode.values, mode.places[start], mode.places[end])
+            for mode in (self.eval, self.train)
+        )
+        if _text(of_eval) != _text(of_train):
+            return True
+        modules = [self.eval.trace.root.get_submodule(str(n.target)) for n in of_eval.nodes if n.op == "call_module"]
+        return any("training" in type(module).forward.__code__.co_names for module in modules)
+
+
+def _text(graph: Graph) -> list[str]:
+    """What a graph does, whatever its nodes are called."""
+    number = {node: place for place, node in enumerate(graph.nodes)}
+    return [
+        f"{node.op} {node.target} {map_arg((node.args, node.kwargs), lambda other: number[other])}"
+        for node in graph.nodes
+    ]
 
 
 def module_path(node: Node) -> str:

@@ -36,13 +36,21 @@ class TracedNetwork:
 
     @property
     def freeze_index(self) -> int:
-        """Index of the last cut before anything trainable (``requires_grad``); 0 where there is none."""
-        frozen = 0
-        for one in self.cuts:
-            if self._trainable_before(one) is not None:
+        """Index of the last cut before anything trained; 0 where there is none.
+
+        That is before any trainable parameter (``requires_grad``), and before dropout that follows the last frozen
+        one: it belongs to the layers behind it, and is no part of what stays the same in every epoch.
+        """
+        frozen = [one for one in self.cuts if self._trainable_before(one) is None]
+        if not frozen:
+            return 0
+        most = len(self._parameters[frozen[-1].index - 1])
+        found = next(one for one in frozen if len(self._parameters[one.index - 1]) == most)
+        for one in frozen[found.index :]:
+            if self._modes.depends_on_mode(found.name, one.name):
                 break
-            frozen = one.index
-        return frozen
+            found = one
+        return found.index
 
     def freeze(self, until: str) -> None:
         """Make all parameters untrainable up to and including a module or the layer of a cut.
@@ -60,26 +68,27 @@ class TracedNetwork:
         """The two parts.
 
         Args:
-            at: index or name of a cut.
+            at: index or name of a cut; at most the freeze index.
 
         Returns:
             the prefix, a frozen copy in evaluation mode: float32 [n, 3, height, width] to [n, *shape]; and the tail,
             which shares the network's parameters.
 
         Raises:
-            UsageError: there is no such cut, or it lies past a trainable parameter.
+            UsageError: there is no such cut, or it lies past the freeze index.
         """
         chosen = self._find(at)
-        trainable = self._trainable_before(chosen)
-        if trainable is not None:
+        freeze_index = self.freeze_index
+        if chosen.index > freeze_index:
+            trainable = self._trainable_before(chosen)
+            what = f"the parameter {trainable}, which is trainable" if trainable else "dropout before what is trained"
             raise UsageError(
-                f"cut {chosen.index} ({chosen.name}) lies past the parameter {trainable}, which is trainable; "
-                f"freeze it, or cut at {self.freeze_index} or before"
+                f"cut {chosen.index} ({chosen.name}) lies past {what}; freeze more, or cut at {freeze_index} or before"
             )
         mode = self._modes.eval
         graph = graph_between(mode.trace, mode.values, None, mode.places[chosen.name])
         prefix = frozen_copy(GraphPart(mode.trace.root, graph), type(self.model).__name__)
-        return prefix, Tail(self.model, self._modes, chosen.name, self.cuts[self.freeze_index - 1].name)
+        return prefix, Tail(self.model, self._modes, chosen.name, self.cuts[freeze_index - 1].name)
 
     def _find(self, at: int | str) -> Cut:
         for one in self.cuts:

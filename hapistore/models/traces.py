@@ -133,6 +133,8 @@ def _order_in_place(trace: Trace) -> None:
         if target is not None:
             for user in [user for user in target.users if position[user] > position[node]]:
                 user.replace_input_with(target, node)
+        if target is not None and target.op != "get_attr" and not node.users:
+            raise ValueError(f"{node} works in place on {target}, and only views of that are used later")
 
 
 def overwritten_by(node: Node, root: nn.Module) -> Node | None:

@@ -47,7 +47,7 @@ def vit_b_16() -> nn.Module:
 
 def efficientnet_lite0() -> nn.Module:
     package = pytest.importorskip("efficientnet_lite_pytorch")
-    return package.EfficientNet.from_name("efficientnet-lite0", override_params={"num_classes": CLASSES})
+    return package.EfficientNet.from_name("efficientnet-lite0", num_classes=CLASSES)
 
 
 def convnext() -> nn.Module:
@@ -59,7 +59,6 @@ def dinov2() -> nn.Module:
     transformers = pytest.importorskip("transformers")
     config = transformers.Dinov2Config(
         hidden_size=32, num_hidden_layers=12, num_attention_heads=2, image_size=56, patch_size=14, num_labels=CLASSES,
-        hidden_dropout_prob=0.1, drop_path_rate=0.2,
     )  # fmt: skip
     return transformers.Dinov2ForImageClassification(config)
 
@@ -123,9 +122,17 @@ class Overwriting(nn.Module):
         nn.functional.relu(maps, True)
         more = self.conv2(maps)
         more += maps
-        view = more.flatten(2)
-        view.add_(1)
-        return self.head(more.mean((2, 3)))
+        view = more.flatten(2).add_(1)
+        return self.head(more.mean((2, 3)) + view.mean(2))
+
+
+class OverwritingView(Overwriting):
+    """Reads a value of which only a view was overwritten: what no graph of values shows."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.conv1(images)
+        maps.flatten(2).add_(1)
+        return self.head(self.conv2(maps).mean((2, 3)))
 
 
 def _torchvision(name: str, **options: object) -> nn.Module:
