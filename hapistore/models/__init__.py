@@ -3,6 +3,7 @@
 from .backbone import Backbone
 from .cut_points import Cut
 from .cutting import TracedNetwork, trace
+from .onnx_export import onnx_program
 from .prefix import Prefix
 from .registry import backbone_names, load_backbone
 from .tail import Tail
@@ -17,5 +18,6 @@ __all__ = [
     "backbone_from_module",
     "backbone_names",
     "load_backbone",
+    "onnx_program",
     "trace",
 ]

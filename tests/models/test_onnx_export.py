@@ -1,0 +1,76 @@
+"""A prefix as ONNX: any number of images, the same features, and the same bytes wherever it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hapistore.errors import UsageError
+from hapistore.models import onnx_program, trace
+
+sys.path.insert(0, str(Path(__file__).parent))
+import cut_nets
+
+HERE = Path(__file__).parent
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+DIGEST = """
+import sys; sys.path[:0] = [{folder!r}, {here!r}]
+import hashlib, conftest, cut_nets
+from hapistore.models import onnx_program, trace
+side = cut_nets.NETS[{name!r}][1]
+net = trace(cut_nets.build({name!r}), (side, side))
+net.model.requires_grad_(False)
+print(hashlib.sha256(onnx_program(net.cut(net.cuts[{place}].index)[0], (side, side))).hexdigest())
+"""
+
+
+def prefix_of(name: str, place: int):
+    side = cut_nets.NETS[name][1]
+    net = trace(cut_nets.build(name), (side, side))
+    net.model.requires_grad_(False)
+    return net.cut(net.cuts[place].index)[0], (side, side)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_b_16", "convnext", "efficientnet_lite0", "dinov2"])
+def test_an_onnx_program_computes_the_features_of_any_number_of_images(name):
+    prefix, image_px = prefix_of(name, 12)
+    data = onnx_program(prefix, image_px)
+    onnx.checker.check_model(data, full_check=True)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    for count in (1, 2, 5):
+        images = torch.randn(count, 3, *image_px)
+        (found,) = session.run(["features"], {"images": images.numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), prefix(images), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "place"), [("resnet18", 5), ("dinov2", 8)])
+def test_one_prefix_has_one_digest(name, place, environment, tmp_path):
+    prefix, image_px = prefix_of(name, place)
+    data = onnx_program(prefix, image_px)
+    shutil.copy(HERE / "cut_nets.py", tmp_path)
+    text = data.replace(b"\0", b" ")
+    assert not any(trace_of in text for trace_of in (b"stack_trace", b".py", str(HERE).encode(), b"pkg.torch"))
+    program = DIGEST.format(folder=str(tmp_path), here=str(HERE), name=name, place=place)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == hashlib.sha256(data).hexdigest()
+    with torch.no_grad():
+        next(prefix.parameters()).add_(1)
+    assert onnx_program(prefix, image_px) != data
+
+
+def test_a_prefix_too_large_for_a_message_is_refused(monkeypatch):
+    prefix, image_px = prefix_of("resnet18", 0)
+    monkeypatch.setattr("hapistore.models.onnx_export._MOST_BYTES", 1000)
+    with pytest.raises(UsageError, match="an ONNX message holds 1,000"):
+        onnx_program(prefix, image_px)
