@@ -2,7 +2,7 @@
 
 from .backbone import Backbone
 from .cut_points import Cut
-from .cutting import TracedNetwork, trace
+from .cutting import TracedNetwork, cut, trace
 from .onnx_export import onnx_program
 from .prefix import Prefix
 from .registry import backbone_names, load_backbone
@@ -17,6 +17,7 @@ __all__ = [
     "TracedNetwork",
     "backbone_from_module",
     "backbone_names",
+    "cut",
     "load_backbone",
     "onnx_program",
     "trace",

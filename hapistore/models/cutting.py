@@ -138,3 +138,17 @@ def trace(model: nn.Module, image_px: tuple[int, int]) -> TracedNetwork:
     prefixes = [part_between(mode.trace, mode.values, None, mode.places[one.name]) or set() for one in cuts]
     parameters = tuple(dict(sorted(parameters_of(nodes, mode.trace.root), key=itemgetter(0))) for nodes in prefixes)
     return TracedNetwork(model, image_px, cuts, modes, parameters)
+
+
+def cut(
+    model: nn.Module, at: int | str, *, image_px: tuple[int, int], freeze_until: str | None = None
+) -> tuple[nn.Module, Tail]:
+    """Trace a network and cut it: `trace`, `TracedNetwork.freeze` and `TracedNetwork.cut` in one.
+
+    Raises:
+        UsageError: as these.
+    """
+    network = trace(model, image_px)
+    if freeze_until is not None:
+        network.freeze(freeze_until)
+    return network.cut(at)

@@ -61,6 +61,13 @@ class Tail(nn.Module):
     def _add_frozen(self, mode: Mode, start: Node, end: Node) -> None:
         """Modules of their own around the network's tensors: its ``.train()`` does not reach them."""
         graph = graph_between(mode.trace, mode.values, start, end)
-        adopt_targets(self, copy_around(mode.trace.root).eval(), graph)
+        own = copy_around(mode.trace.root).eval()
+        for node in graph.nodes:
+            if node.op == "call_module" and not own.get_submodule(str(node.target)).state_dict():
+                # One dropout may serve both frozen and trained layers, and is in different modes then.
+                name = f"frozen_{str(node.target).replace('.', '_')}"
+                own.add_module(name, own.get_submodule(str(node.target)))
+                node.target = name
+        adopt_targets(self, own, graph)
         self._frozen = compiled(self, graph)
-        self._frozen_modules = tuple(str(node.target) for node in graph.nodes if node.op == "call_module")
+        self._frozen_modules = tuple({str(node.target): None for node in graph.nodes if node.op == "call_module"})

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hapistore.errors import UsageError
-from hapistore.models import trace
+from hapistore.models import cut, trace
 
 sys.path.insert(0, str(Path(__file__).parent))
 import cut_nets
@@ -161,6 +161,35 @@ def test_where_the_cut_is_changes_no_training(images):
     for other in found[1:]:
         for name, tensor in found[0].items():
             assert torch.equal(tensor, other[name]), name
+
+
+class SharedModules(nn.Module):
+    """One dropout and one activation for all layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 2)
+        self.drop, self.relu = nn.Dropout(0.5), nn.ReLU()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.drop(self.relu(self.conv1(images)))
+        maps = self.drop(self.relu(self.conv2(maps)))
+        return self.head(self.drop(maps.mean((2, 3))))
+
+
+def test_a_dropout_that_serves_frozen_and_trained_layers_is_off_in_the_frozen_ones(images):
+    model = SharedModules()
+    prefix, tail = cut(model, "conv1", image_px=(16, 16), freeze_until="conv2")
+    features = prefix(images)
+    tail.train()
+    assert model.drop.training
+    torch.manual_seed(1)
+    found = tail(features)
+    torch.manual_seed(1)
+    maps = model.relu(model.conv2(model.relu(features)))
+    expected = model.head(model.drop(model.drop(maps).mean((2, 3))))
+    torch.testing.assert_close(found, expected)
+    assert set(tail.state_dict()) < set(model.state_dict())
 
 
 def test_tracing_leaves_the_network_as_it_is(images):
