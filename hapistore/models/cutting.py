@@ -12,7 +12,7 @@ from torch import nn
 from ..errors import UsageError
 from .cut_points import Cut, Modes, module_path
 from .graph_module import GraphPart
-from .prefix import frozen_copy
+from .prefix import frozen_copy, one_line
 from .slices import graph_between, parameters_of, part_between
 from .tail import Tail
 from .traces import trace_modes
@@ -130,7 +130,13 @@ def trace(model: nn.Module, image_px: tuple[int, int]) -> TracedNetwork:
         UsageError: neither torch.fx nor torch.export can take it, or there is no place to cut it.
     """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    modes = Modes.of(trace_modes(model, torch.zeros((2, 3, *image_px), device=device)), image_px)
+    traces = trace_modes(model, torch.zeros((2, 3, *image_px), device=device))
+    try:
+        modes = Modes.of(traces, image_px)
+    except Exception as error:  # operators of its own, which know nothing of tensors without data
+        raise UsageError(
+            f"{type(model).__name__} cannot be cut: it does not run on tensors without data ({one_line(error)})"
+        ) from error
     cuts = modes.cuts()
     if not cuts:
         raise UsageError(f"{type(model).__name__} has no place where one tensor crosses, so it cannot be cut")

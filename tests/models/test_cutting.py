@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from hapistore.models import trace
 
 sys.path.insert(0, str(Path(__file__).parent))
 import cut_nets
+
+# Each cut takes a second of training in the largest of them; HAPISTORE_EVERY_CUT=1 takes them all.
+STRIDES = {} if os.environ.get("HAPISTORE_EVERY_CUT") else {"VGG": 2, "EfficientNet": 3}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,7 +91,7 @@ def test_three_steps_through_both_give_the_same_weights(traced):
     start = copy.deepcopy(traced.model.state_dict())
     images = images_for(traced)
     targets = torch.arange(len(images)) % cut_nets.CLASSES
-    for cut in possible_cuts(traced):
+    for cut in itertools.islice(possible_cuts(traced), 0, None, STRIDES.get(type(traced.model).__name__, 1)):
         traced.model.load_state_dict(start)
         prefix, tail = traced.cut(cut.name)
         tail.train()
@@ -108,7 +113,7 @@ def test_three_steps_through_both_give_the_same_weights(traced):
 def steps(model: nn.Module, forward, targets: torch.Tensor) -> None:
     """Three steps of gradient descent, dropout drawn alike each time they are taken."""
     model.zero_grad()
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
     torch.manual_seed(7)
     for _ in range(3):
         optimiser.zero_grad()
