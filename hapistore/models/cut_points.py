@@ -81,8 +81,10 @@ class Modes:
         return cls(found, found if traces.train is traces.eval else Mode.of(traces.train, image_px))
 
     def cuts(self) -> tuple[Cut, ...]:
-        """The places that both modes have."""
-        names = [name for name in self.eval.places if name in self.train.places]
+        """The places that both modes have, where none of a kind is in one mode only: else ``mul`` of the one might be
+        ``mul#2`` of the other."""
+        of_eval, of_train = (Counter(map(_kind, mode.places)) for mode in (self.eval, self.train))
+        names = [name for name in self.eval.places if of_eval[_kind(name)] == of_train[_kind(name)]]
         shapes = self.eval.values.feature_shapes
         return tuple(
             Cut(index=index, name=name, shape=shapes[self.eval.places[name]]) for index, name in enumerate(names, 1)
@@ -98,6 +100,10 @@ class Modes:
             return True
         modules = [self.eval.trace.root.get_submodule(str(n.target)) for n in of_eval.nodes if n.op == "call_module"]
         return any("training" in type(module).forward.__code__.co_names for module in modules)
+
+
+def _kind(name: str) -> str:
+    return name.partition("#")[0]
 
 
 def _text(graph: Graph) -> list[str]:
@@ -130,7 +136,8 @@ def _name(node: Node) -> str:
 def _may_be_cut(trace: Trace, values: GraphValues, node: Node) -> bool:
     if node.op == "placeholder":
         return False
-    tail = part_between(trace, values, node, None)
-    prefix = part_between(trace, values, None, node)
-    sides = (tail, prefix)
-    return all(side is not None and any(True for _ in parameters_of(side, trace.root)) for side in sides)
+    for start, end in ((node, None), (None, node)):
+        part = part_between(trace, values, start, end)
+        if part is None or not any(True for _ in parameters_of(part, trace.root)):
+            return False
+    return True

@@ -73,7 +73,8 @@ class _Run(Interpreter):
         self.values: dict[Node, Any] = {}
         self._versions: dict[Node, int] = {}
         with mode, torch.no_grad():
-            self.run(torch.empty((images, 3, *image_px)))
+            device = next((tensor.device for tensor in trace.root.parameters()), torch.device("cpu"))
+            self.run(torch.empty((images, 3, *image_px), device=device))
         self.overwritten = [n for n, version in self._versions.items() if self.values[n]._version != version]
 
     def run_node(self, n: Node) -> Any:

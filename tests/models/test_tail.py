@@ -192,6 +192,34 @@ def test_a_dropout_that_serves_frozen_and_trained_layers_is_off_in_the_frozen_on
     assert set(tail.state_dict()) < set(model.state_dict())
 
 
+class NoisyInTraining(nn.Module):
+    """An operator in training only, and another of the same kind in the same module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.conv1(images)
+        if self.training:
+            maps = maps * 3
+        return self.head((self.conv2(maps) * 2).mean((2, 3)))
+
+
+def test_operators_of_one_mode_are_not_taken_for_those_of_the_other(images):
+    model = NoisyInTraining()
+    network = trace(model, (16, 16))
+    assert [one.name for one in network.cuts] == ["conv1", "conv2", "mean"]
+    network.freeze("conv1")
+    prefix, tail = network.cut("conv1")
+    for training in (False, True):
+        tail.train(training)
+        torch.testing.assert_close(tail(prefix(images)), model(images))
+    network.freeze("conv2")
+    prefix, tail = network.cut("conv2")
+    torch.testing.assert_close(tail(prefix(images)), model.eval()(images))
+
+
 def test_tracing_leaves_the_network_as_it_is(images):
     for build in (Net, cut_nets.Tracked):
         model = build()
