@@ -21,6 +21,7 @@ DOCUMENTS = [
     "docs/augmentation.md",
     "docs/reading.md",
     "docs/cache.md",
+    "docs/planning.md",
 ]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
