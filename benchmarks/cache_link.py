@@ -37,6 +37,8 @@ from .torchvision_shim import import_torchvision
 ROWS, CAPACITY_BYTES, _BUCKET = 200_000, 128 << 20, "hapistore-tests"
 # Streaming wants a cache of at least four shards.
 _CHUNK_BYTES = 16 << 20
+# It shuffles within blocks. Of the usual quarter of a million rows it would fetch each shard again and again.
+_BLOCK_ROWS = 20_000
 _INSIDE = "HAPISTORE_BENCHMARK_INSIDE"
 _PACKAGES = ("obstore", "litdata", "mosaicml-streaming")
 Epoch = Iterator[Any]
@@ -60,7 +62,9 @@ def _hapistore(name: str, cache: Path, codec: str) -> Callable[[], Epoch]:
 
 def _litdata(cache: Path) -> Callable[[], Epoch]:
     from litdata import StreamingDataLoader, StreamingDataset
+    from litdata.streaming import downloader
 
+    downloader._OBSTORE_CLIENT_OPTIONS["allow_http"] = True  # of its own it asks for servers with TLS only
     storage = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
     dataset = StreamingDataset(
         _url("litdata"), cache_dir=str(cache), shuffle=True, max_cache_size=CAPACITY_BYTES, storage_options=storage
@@ -75,7 +79,13 @@ def _mosaicml(cache: Path) -> Callable[[], Epoch]:
 
     os.environ["S3_ENDPOINT_URL"] = os.environ["AWS_ENDPOINT_URL"]
     dataset = StreamingDataset(
-        remote=_url("mosaicml"), local=str(cache), shuffle=True, batch_size=BATCH, cache_limit=CAPACITY_BYTES
+        remote=_url("mosaicml"),
+        local=str(cache),
+        shuffle=True,
+        batch_size=BATCH,
+        cache_limit=CAPACITY_BYTES,
+        num_canonical_nodes=1,
+        shuffle_block_size=_BLOCK_ROWS,
     )
     loader = loader_of(dataset, 2, batch_size=BATCH, collate_fn=collate_named)
     return lambda: iter(loader)
@@ -185,7 +195,9 @@ def _blocks(path: Path) -> int:
 
 def _received() -> int:
     """Bytes that crossed the shaped link so far; the server's own traffic is another class of the same device."""
-    shown = subprocess.run(["tc", "-s", "class", "show", "dev", "lo"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["tc", "-s", "class", "show", "dev", "lo"], capture_output=True, text=True, check=True
+    ).stdout
     found = re.search(r"class htb 1:2 .*?Sent (\d+) bytes", shown, re.DOTALL)
     assert found, shown
     return int(found[1])
@@ -216,7 +228,11 @@ def main() -> None:
         write_all(root)
         with seaweedfs(Path(temporary) / "server") as server:
             os.environ.update(server.environment)
-            os.environ |= {"AWS_ENDPOINT_URL": server.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
+            os.environ |= {
+                "AWS_ENDPOINT_URL": server.endpoint,
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_ALLOW_HTTP": "true",
+            }
             upload(root)
             shape(int(server.endpoint.rpartition(":")[2]), options.link)
             result = measure(Path(temporary), options.epochs, options.rounds)
