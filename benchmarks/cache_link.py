@@ -69,7 +69,7 @@ def _litdata(cache: Path) -> Callable[[], Epoch]:
     dataset = StreamingDataset(
         _url("litdata"), cache_dir=str(cache), shuffle=True, max_cache_size=CAPACITY_BYTES, storage_options=storage
     )
-    loader = StreamingDataLoader(dataset, batch_size=BATCH, num_workers=2, collate_fn=collate)
+    loader = StreamingDataLoader(dataset, batch_size=BATCH, num_workers=0, collate_fn=collate)
     return lambda: iter(loader)
 
 
