@@ -31,7 +31,7 @@ import hapistore as hs
 from .environment import spread, write_result
 from .read_data import BATCH, CODEC, real_features, write_store
 from .read_loaders import collate, collate_named, loader_of, write_litdata, write_mosaicml
-from .stores import shape
+from .stores import enter_namespace, shape
 from .torchvision_shim import import_torchvision
 
 ROWS, CAPACITY_BYTES, _BUCKET = 200_000, 128 << 20, "hapistore-tests"
@@ -39,7 +39,6 @@ ROWS, CAPACITY_BYTES, _BUCKET = 200_000, 128 << 20, "hapistore-tests"
 _CHUNK_BYTES = 16 << 20
 # It shuffles within blocks. Of the usual quarter of a million rows it would fetch each shard again and again.
 _BLOCK_ROWS = 20_000
-_INSIDE = "HAPISTORE_BENCHMARK_INSIDE"
 _PACKAGES = ("obstore", "litdata", "mosaicml-streaming")
 Epoch = Iterator[Any]
 
@@ -216,10 +215,7 @@ def main() -> None:
     if options.one:
         print(json.dumps(run_one(options.one, Path(options.cache), options.epochs)))
         return
-    if _INSIDE not in os.environ:
-        command = ["unshare", "--net", sys.executable, "-m", "benchmarks.cache_link", *sys.argv[1:]]
-        sys.exit(subprocess.run(command, env={**os.environ, _INSIDE: "1"}).returncode)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    enter_namespace("benchmarks.cache_link")
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
     from seaweedfs import seaweedfs
 
@@ -228,11 +224,7 @@ def main() -> None:
         write_all(root)
         with seaweedfs(Path(temporary) / "server") as server:
             os.environ.update(server.environment)
-            os.environ |= {
-                "AWS_ENDPOINT_URL": server.endpoint,
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_ALLOW_HTTP": "true",
-            }
+            os.environ |= {"AWS_ENDPOINT_URL": server.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
             upload(root)
             shape(int(server.endpoint.rpartition(":")[2]), options.link)
             result = measure(Path(temporary), options.epochs, options.rounds)
