@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,9 +30,8 @@ from hapistore_torch import FeaturePipe
 
 from .environment import spread, write_result
 from .read_data import BATCH, real_features, write_store
-from .stores import shape
+from .stores import enter_namespace, shape
 
-_INSIDE = "HAPISTORE_BENCHMARK_INSIDE"
 _ROWS = 500_000
 
 
@@ -97,10 +95,7 @@ def main() -> None:
     parser.add_argument("--link", type=int, metavar="MBIT", default=1000)
     parser.add_argument("--folder", type=Path, help="where to work; features written there are used again")
     options = parser.parse_args()
-    if _INSIDE not in os.environ:
-        command = ["unshare", "--net", sys.executable, "-m", "benchmarks.read_cold", *sys.argv[1:]]
-        sys.exit(subprocess.run(command, env={**os.environ, _INSIDE: "1"}).returncode)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    enter_namespace("benchmarks.read_cold")
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
     from seaweedfs import seaweedfs
 

@@ -60,6 +60,14 @@ def measure(url: str, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
     return {name: {who: spread(values) for who, values in both.items()} for name, both in seconds.items()}
 
 
+def enter_namespace(module: str) -> None:
+    """Run a benchmark again in a network namespace of its own, whose loopback device may be shaped (root)."""
+    if _INSIDE not in os.environ:
+        command = ["unshare", "--net", sys.executable, "-m", module, *sys.argv[1:]]
+        sys.exit(subprocess.run(command, env={**os.environ, _INSIDE: "1"}).returncode)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
 def shape(port: int, mbit: int) -> None:
     """Give what goes to and from a port of the loopback device that rate; the server's own traffic has none."""
     filter_ = "tc filter add dev lo protocol ip parent 1: prio 1 u32 match ip {} {} 0xffff flowid 1:2"
@@ -79,11 +87,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--link", type=int, metavar="MBIT", help="shape the link; a namespace of its own")
     options = parser.parse_args()
-    if options.link and _INSIDE not in os.environ:
-        command = ["unshare", "--net", sys.executable, "-m", "benchmarks.stores", *sys.argv[1:]]
-        sys.exit(subprocess.run(command, env={**os.environ, _INSIDE: "1"}).returncode)
     if options.link:
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        enter_namespace("benchmarks.stores")
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
     from seaweedfs import seaweedfs
 

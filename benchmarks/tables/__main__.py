@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from .caching import cache_link_table, cache_table
 from .extraction import extract_table, forward_table, jobs_table, memory_table, plan_table
 from .features import augmentation_table, codecs_table, gather_table, probe_table
 from .planning import planner_oracle_table
-from .reading import read_table
+from .reading import read_cold_table, read_table
 from .storing import demo_table, ingest_table, stores_table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,6 +28,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "forward": forward_table,
     "extract": extract_table,
     "read": read_table,
+    "read_cold": read_cold_table,
+    "cache": cache_table,
+    "cache_link": cache_link_table,
     "memory": memory_table,
     "stores": stores_table,
     "ingest": ingest_table,

@@ -41,6 +41,28 @@ def read_table() -> str:
     return "\n".join(parts)
 
 
+def read_cold_table() -> str:
+    """A first epoch over a slow link, as a share of it."""
+    result = read_result("read_cold_1000mbit")
+    names = {
+        "window": "hapistore, `window`",
+        "global": "hapistore, `global`",
+        "obstore": "the same objects, bare obstore",
+    }
+    lines = [
+        f"| {result['link_mbit_s']:,} Mbit/s, {result['bytes'] / 1e6:,.0f} MB | of the link | of bare obstore |",
+        "|---|---|---|",
+        *(
+            f"| {label} | {range_text(result['of_link'][name], 2)} | {range_text(result['of_obstore'][name], 2)} |"
+            for name, label in names.items()
+        ),
+    ]
+    where = result["environment"]
+    return "\n".join(
+        [*lines, "", f"Medians (lowest–highest); {where['cores']} cores of an {where['cpu']}, which the server shares."]
+    )
+
+
 def _row(label: str, found: dict[str, Any]) -> str:
     times = "" if label == _OURS else f"{range_text(found['ours_of'][label], 1)}×"
     size = found["bytes"].get(label)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hapistore_format import DamagedError, FeatureShardReader, write_decoded_shard
+from hapistore_format import FeatureShardReader, write_decoded_shard
 
+from ..stores.sound import read_sound
 from .descriptors import close_kept, keep_from_children
-from .files import Note, checksum_of, disk_bytes, room_for, write_shard
+from .files import Note, checksum_of, entry_of, room_for, write_shard
 from .folder import Folder
 from .index import Full, Index
 from .names import ShardName, key_of
@@ -24,7 +25,6 @@ from .room import Room
 from .sweeping import arriving_path, find_arrival, part_path, read_totals, remove_arrival, shard_path
 
 Fetch = Callable[[], "bytes | memoryview"]
-_ATTEMPTS = 5
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _log = logging.getLogger(__name__)
 
@@ -93,16 +93,11 @@ def fetch_sound(shard: ShardName, fetch: Fetch, *, decoded: bool) -> Cargo:
         DamagedError: it comes damaged, twice in the same way.
         FormatError: it is no feature shard. And what ``fetch`` raises.
     """
-    data = memoryview(fetch()).cast("B")
-    for attempt in range(_ATTEMPTS):
-        try:
-            reader = FeatureShardReader(data, where=shard.name)
-            break
-        except DamagedError:
-            again = memoryview(fetch()).cast("B")
-            if again == data or attempt == _ATTEMPTS - 1:
-                raise
-            data = again
+
+    def parse(data: memoryview, *, where: str) -> tuple[memoryview, FeatureShardReader]:
+        return data, FeatureShardReader(data, where=where)
+
+    data, reader = read_sound(lambda: memoryview(fetch()).cast("B"), parse, where=shard.name)
     fetched = len(data)
     if decoded:
         data = write_decoded_shard(reader)
@@ -188,20 +183,8 @@ class Dock:
         self._index.run(give_back)
 
     def _publish(self, index: Index, ticket: Ticket, note: Note) -> Entry | None:
-        entry = Entry(
-            shard=note.shard,
-            codec=note.codec,
-            disk_bytes=disk_bytes(ticket.path),
-            file_bytes=ticket.path.stat().st_size,
-            shard_bytes=note.shard_bytes,
-            fetched_bytes=note.fetched_bytes,
-            checksum=note.checksum,
-            created=note.created,
-            used=note.created,
-            hits=0,
-            pinned=(self._folder.pinned / ticket.key.hex()).exists(),
-            damaged=False,
-        )
+        pinned = (self._folder.pinned / ticket.key.hex()).exists()
+        entry = entry_of(ticket.path, note, pinned=pinned)
         with index.write() as transaction:
             arrival = find_arrival(transaction, ticket.key)
             if arrival is None or arrival.token != ticket.token:

@@ -22,6 +22,7 @@ import xxhash
 from hapistore_format import DamagedError
 
 from .names import ShardName
+from .records import Entry
 
 _MAGIC = b"hapicach"
 _FOOT = struct.Struct("<I16s8s")
@@ -110,6 +111,24 @@ def read_note(path: Path) -> Note:
             "bad-note", f"it has {start} bytes before its note, which says {shard_bytes}", where=str(path)
         )
     return Note(ShardName(origin, name), codec, shard_bytes, fetched_bytes, bytes.fromhex(checksum), created)
+
+
+def entry_of(path: Path, note: Note, *, pinned: bool) -> Entry:
+    """What the index holds of a file that nobody has used yet."""
+    return Entry(
+        shard=note.shard,
+        codec=note.codec,
+        disk_bytes=disk_bytes(path),
+        file_bytes=path.stat().st_size,
+        shard_bytes=note.shard_bytes,
+        fetched_bytes=note.fetched_bytes,
+        checksum=note.checksum,
+        created=note.created,
+        used=note.created,
+        hits=0,
+        pinned=pinned,
+        damaged=False,
+    )
 
 
 def is_sound(path: Path, note: Note) -> bool:

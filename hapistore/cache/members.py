@@ -66,7 +66,8 @@ def _settings(folder: Folder, *, capacity_bytes: int | None, reserve_bytes: int 
     before = folder.read_settings()
     capacity = capacity_bytes if capacity_bytes is not None else before.get("capacity_bytes")
     if capacity is None:
-        raise UsageError(f"cache {folder.root} has no capacity yet; give capacity_bytes (--capacity)")
+        disk = os.statvfs(folder.root)
+        capacity = disk.f_bavail * disk.f_frsize // 2
     least = index_bytes(capacity) + _LEAST_BESIDE_INDEX_BYTES
     if capacity < least:
         raise UsageError(f"a capacity of {format_bytes(capacity)} holds nothing; give {format_bytes(least)} or more")

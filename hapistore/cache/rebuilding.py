@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hapistore_format import DamagedError
 
-from .files import disk_bytes, is_sound, read_note
+from .files import entry_of, is_sound, read_note
 from .folder import Folder
 from .holders import is_locked
 from .index import Transaction
@@ -57,18 +57,4 @@ def _read_entry(path: Path, *, pinned: bool) -> Entry | None:
     except DamagedError as error:
         _log.warning("a damaged file was removed from the cache: %s", error)
         return None
-    status = path.stat()
-    return Entry(
-        shard=note.shard,
-        codec=note.codec,
-        disk_bytes=disk_bytes(path),
-        file_bytes=status.st_size,
-        shard_bytes=note.shard_bytes,
-        fetched_bytes=note.fetched_bytes,
-        checksum=note.checksum,
-        created=note.created,
-        used=note.created,
-        hits=0,
-        pinned=pinned,
-        damaged=False,
-    )
+    return entry_of(path, note, pinned=pinned)

@@ -32,7 +32,7 @@ class ShardCache:
     Args:
         path: a folder, made where there is none.
         capacity_bytes: what everything in it may take on the disk, its index included. Holds for all who use it, from
-            now on; None: as it was set before.
+            now on; None: as it was set before, at first half of what is free.
         reserve_bytes: what stays free on the file system (1 GiB unless it was set before).
         group: name of a group whose members share the folder; None: its owner alone uses it.
         policy: ``next-use``, or another of ``POLICIES``.

@@ -28,7 +28,9 @@ _THREADS = 8
 @click.argument("dataset")
 @recipe_option
 @click.option("--codec", metavar="SPEC", help="Which features.  [default: the only ones there are]")
-@click.option("--capacity", type=Bytes(), help="What the cache may take.  [default: as it was set before]")
+@click.option(
+    "--capacity", type=Bytes(), help="What the cache may take.  [default: as before, or half of what is free]"
+)
 @click.option("--reserve", type=Bytes(), help="What stays free on the disk.  [default: as before, or 1GiB]")
 @click.option(
     "--form",

@@ -30,7 +30,7 @@ def open_shards(views: Sequence[View], options: ReadOptions, *, passing: bool, s
     if passing:
         # What is open is leased, and cannot make way for others: a window, and half of this ahead of it.
         memory_bytes = min(memory_bytes, 3 * max(options.window_shards, _LEAST_SHARDS) * int(sizes.max()))
-    cache = ShardCache(options.cache, capacity_bytes=options.cache_bytes)
+    cache = ShardCache(options.cache, capacity_bytes=options.cache_bytes, group=options.cache_group)
     cached = CachedShards(cache, decoded_bytes=all_bytes)
     wanted = min(memory_bytes, all_bytes) if passing else all_bytes
     cached.warn_of(wanted if cached.decoded else int(wanted * _stored_share(views[0])))

@@ -41,7 +41,7 @@ class ReadOptions:
         memory_bytes: how much of decompressed shards is kept, in each process that reads.
         cache: a folder on this machine's disk where shards are kept for other epochs, processes and users; None: none.
         cache_bytes: what that folder may take on the disk, for all who use it; None: as it was set before, at first
-            half of what is free.
+            half of what is free. cache_group: name of the group that shares it, where it is somebody else's.
         threads: that make training batches; None: as many as there are cores, at most four, one in a loader worker.
         ahead_bytes: how much is made ahead of the caller, at least a training batch for each thread.
         audit: a folder for a record of every training batch, for ``hapistore audit``; None: none.
@@ -65,6 +65,7 @@ class ReadOptions:
     memory_bytes: int = 2 << 30
     cache: str | None = None
     cache_bytes: int | None = None
+    cache_group: str | None = None
     threads: int | None = None
     ahead_bytes: int = 64 << 20
     audit: str | None = None

@@ -55,6 +55,8 @@ class Residents(Generic[_Thing]):
         self._size_of = size_of or (lambda number, thing: int(sizes[number]))
         self._outlive_fork = outlive_fork
         self._open: OrderedDict[int, _Thing] = OrderedDict()
+        # What each took when it came: it must be what is given back.
+        self._taken: dict[int, int] = {}
         self._bytes = 0
         self._begin_process()
 
@@ -175,7 +177,7 @@ class Residents(Generic[_Thing]):
     def _evict(self) -> _Thing:
         """The one that has not been used longest, while `locked`."""
         number, thing = self._open.popitem(last=False)
-        self._bytes -= self._size_of(number, thing)
+        self._bytes -= self._taken.pop(number)
         self._on_evict(number)
         return thing
 
@@ -188,7 +190,8 @@ class Residents(Generic[_Thing]):
             raise
         with self._lock:
             self._open[number] = thing
-            self._bytes += self._size_of(number, thing)
+            self._taken[number] = self._size_of(number, thing)
+            self._bytes += self._taken[number]
             self._opening.pop(number, None)
             self._on_open(number, thing)
             gone = []

@@ -324,9 +324,15 @@ def test_it_pickles_as_its_path(cache, use):
         assert len(again.ls()) == 1
 
 
+def test_half_of_what_is_free_where_no_capacity_was_set(tmp_path):
+    with ShardCache(tmp_path / "new") as cache:
+        disk = os.statvfs(tmp_path)
+        free = disk.f_bavail * disk.f_frsize
+        assert 0.4 * free < cache.settings.capacity_bytes < 0.6 * free
+        assert ShardCache(tmp_path / "new").settings == cache.settings
+
+
 def test_refusals(tmp_path, capacity):
-    with pytest.raises(UsageError, match="no capacity yet"):
-        ShardCache(tmp_path / "new")
     with pytest.raises(UsageError, match="holds nothing"):
         ShardCache(tmp_path / "new", capacity_bytes=1000)
     with pytest.raises(UsageError, match="none of"):

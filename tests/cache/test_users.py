@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +31,7 @@ def group() -> str:
 def common(tmp_path):
     """A folder that everybody reaches."""
     for parent in (tmp_path, *tmp_path.parents):
-        if parent.name.startswith("pytest-") or parent == tmp_path:
+        if Path(tempfile.gettempdir()) in parent.parents:
             parent.chmod(0o755)
     common = tmp_path / "common"
     common.mkdir()
@@ -37,8 +39,8 @@ def common(tmp_path):
     return common
 
 
-def as_user(uid: int, groups: list[int], work) -> None:
-    """Run it in a child as another user; what it raises fails the test."""
+def fork_as(uid: int, groups: list[int], work) -> int:
+    """Run it in a child as another user; the child's number."""
     child = os.fork()
     if not child:
         status = 1
@@ -53,7 +55,12 @@ def as_user(uid: int, groups: list[int], work) -> None:
             traceback.print_exc()
         finally:
             os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
+    return child
+
+
+def as_user(uid: int, groups: list[int], work) -> None:
+    """The same, waited for; what it raises fails the test."""
+    assert os.waitpid(fork_as(uid, groups, work), 0)[1] == 0
 
 
 def modes(root) -> set[int]:
@@ -124,10 +131,8 @@ def test_another_users_leases_count(common, capacity, shards, group):
             assert cache.evict() == (0, 0)
             assert [info.user for info in cache.ls()[0].leased_by] == [str(ALICE)]
 
-    child = os.fork()
-    if not child:
-        as_user(ALICE, [gid], hold)
-        os._exit(0)
+    child = fork_as(ALICE, [gid], hold)
+    os.close(ready[1])  # if she fails, Bob need not wait
     as_user(BOB, [gid], evict)
     os.write(done[1], b"x")
     assert os.waitpid(child, 0)[1] == 0

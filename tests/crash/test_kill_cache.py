@@ -53,6 +53,14 @@ def work(path: Path, folder: Path, seed: int) -> None:
                 leases.pop().close()
 
 
+def wait_for_work(cache: ShardCache) -> None:
+    """Until somebody has leased something: on a busy machine a moment may pass without any."""
+    before, deadline = cache.stats(), time.monotonic() + 60
+    while all(cache.stats()[name] == before[name] for name in ("hits", "misses")):
+        assert time.monotonic() < deadline, "nobody does anything"
+        time.sleep(0.002)
+
+
 class Sampler(threading.Thread):
     """The most that a disk ever held."""
 
@@ -99,7 +107,8 @@ def test_killed_at_random_moments(mount_disk, folder):
         left: Counter[str] = Counter()
         running = [start(seed) for seed in range(PROCESSES)]
         for kill in range(KILLS):
-            time.sleep(moments.uniform(0, 0.12))
+            wait_for_work(cache)
+            time.sleep(moments.uniform(0, 0.08))
             victim = running.pop(moments.randrange(PROCESSES))
             assert victim.exitcode is None
             victim.kill()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hapistore.errors import StoreError, TransientError, UsageError
+from hapistore.errors import AlreadyExists, StoreError, TransientError, UsageError
 from hapistore.stores import FolderStore, MemoryStore
 from hapistore.stores.retrying import RetryOptions
 from hapistore.stores.retrying_store import RetryingStore
@@ -136,10 +136,36 @@ def test_somebody_elses_object_is_not_taken_for_ones_own():
     inner = LosesAnswers()
     store = RetryingStore(inner, QUICK)
     inner.put("a", b"theirs")
-    from hapistore.errors import AlreadyExists
-
     with pytest.raises(AlreadyExists):
         store.create("a", b"mine")
+
+
+@pytest.mark.parametrize("damaged", [1, 2, 3])
+def test_a_creation_whose_answer_was_lost_is_read_back_over_a_link_that_changes_bytes(damaged):
+    class ChangesBytes(LosesAnswers):
+        reads = 0
+
+        def get(self, name):
+            self.reads += 1
+            return memoryview(b"x" * self.reads) if self.reads <= damaged else super().get(name)
+
+    inner = ChangesBytes()
+    RetryingStore(inner, QUICK).create("a", b"mine")
+    assert inner.reads == damaged + 1
+
+
+def test_somebody_elses_object_is_found_out_when_ones_own_request_broke_off():
+    class ComesFirst(MemoryStore):
+        def create(self, name, data):
+            if not list(self.list()):
+                super().create(name, b"theirs")
+                raise TransientError("the connection broke off", "nothing to check")
+            super().create(name, data)
+
+    inner = ComesFirst()
+    with pytest.raises(AlreadyExists):
+        RetryingStore(inner, QUICK).create("a", b"mine")
+    assert bytes(inner.get("a")) == b"theirs"
 
 
 def test_a_deletion_whose_answer_was_lost_has_succeeded():
