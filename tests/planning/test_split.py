@@ -93,7 +93,66 @@ def test_the_choice_is_never_worse_than_brute_force(profile, resources):
     for one in plan.candidates:
         assert one.epoch_s == pytest.approx(by_hand[one.cut.index], rel=1e-6, abs=1e-6)
         assert one.worst_epoch_s == pytest.approx(one.epoch_s)
-    assert plan.chosen.epoch_s <= min(by_hand.values()) * (1 + 1e-6) + 1e-6
+    assert plan.chosen.epoch_s <= 1.1 * min(by_hand.values()) * (1 + 1e-6) + 1e-6, "noise excuses no more than a tenth"
+
+
+@st.composite
+def possible_profiles(draw, **fixed) -> ModelProfile:
+    """What networks show when nothing disturbs: depth only adds to the prefix, and features cost by their size."""
+    profile = draw(profiles(**fixed))
+    storage = sorted(cut.storage_s_per_image for cut in profile.cuts)
+    compute = sorted((cut.compute_s_per_image for cut in profile.cuts), reverse=True)
+    write_s, read_s = draw(st.floats(0, 1e-7)), draw(st.floats(0, 1e-7))
+    cuts = tuple(
+        cut
+        if cut.index == 0
+        else replace(
+            cut,
+            storage_s_per_image=prefix_s + write_s * cut.bytes_per_image,
+            compute_s_per_image=tail_s + read_s * cut.bytes_per_image,
+        )
+        for cut, prefix_s, tail_s in zip(profile.cuts, storage, compute, strict=True)
+    )
+    return replace(profile, cuts=cuts)
+
+
+@given(possible_profiles(), surroundings())
+def test_without_noise_the_choice_is_the_best(profile, resources):
+    plan = plan_split(profile, resources)
+    best_s = min(one.epoch_s for one in plan.candidates)
+    assert plan.chosen.epoch_s <= best_s * (1 + 1e-5) + 1e-9
+
+
+@given(possible_profiles(), surroundings(epochs=1), st.randoms(use_true_random=False))
+def test_noise_costs_at_most_what_it_hides(profile, resources, chances):
+    """Seconds a few percent off, as measured ones are: the choice, by the true ones, is little behind the best."""
+    noisy = replace(
+        profile,
+        cuts=tuple(
+            replace(
+                cut,
+                storage_s_per_image=cut.storage_s_per_image * chances.uniform(0.97, 1.03),
+                compute_s_per_image=cut.compute_s_per_image * chances.uniform(0.97, 1.03),
+            )
+            for cut in profile.cuts
+        ),
+    )
+    chosen_index = plan_split(noisy, resources).chosen.cut.index
+    true_s = {one.cut.index: one.epoch_s for one in plan_split(profile, resources).candidates}
+    assert true_s[chosen_index] <= 1.1 * 1.03 / 0.97 * min(true_s.values()) + 1e-9
+
+
+def test_among_equals_within_noise_the_fewest_bytes():
+    """Three cuts of one time but for what the measuring left, the middle one a little ahead by chance."""
+    rows = [(1, 40_000, 0.0100), (2, 40_000, 0.0096), (3, 4_000, 0.0099)]
+    cuts = tuple(
+        CutProfile(index=i, name=f"c{i}", bytes_per_image=size, storage_s_per_image=s, compute_s_per_image=0.001)
+        for i, size, s in rows
+    )
+    profile = small_profile(cuts=cuts, overlapped=False)
+    assert chosen("cost", profile, link_bytes_per_s=1e9) == 3
+    without = replace(profile, cuts=(replace(cuts[0], storage_s_per_image=0.0096), *cuts[1:]))
+    assert chosen("cost", without, link_bytes_per_s=1e9) == 1, "nothing here is noise"
 
 
 @given(profiles(), surroundings(), st.floats(1, 1000))
