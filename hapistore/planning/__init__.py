@@ -7,12 +7,13 @@ from .epoch_cost import Candidate
 from .fairness import FairState
 from .memory_model import MemoryModel
 from .policies import POLICIES
-from .profile import SHIP_IMAGES, CutProfile, ModelProfile
-from .profile_json import profile_from_json
+from .profile import SHIP_IMAGES, CodecCost, CutProfile, ModelProfile
+from .profile_json import profile_from_json, profile_to_json
 from .requests import BatchPlan, ExtractionRequest, Grant
 from .resources import Resources
 from .split import SplitPlan, plan_split
 from .throughput import ThroughputCurve
+from .worth_measuring import worth_measuring
 
 __all__ = [
     "AIMS",
@@ -22,6 +23,7 @@ __all__ = [
     "BatchPlanner",
     "BatchSearch",
     "Candidate",
+    "CodecCost",
     "CutProfile",
     "Decision",
     "ExtractionRequest",
@@ -36,4 +38,6 @@ __all__ = [
     "plan_batches",
     "plan_split",
     "profile_from_json",
+    "profile_to_json",
+    "worth_measuring",
 ]

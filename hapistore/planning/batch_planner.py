@@ -174,6 +174,7 @@ class BatchPlanner:
         if batch <= job.min_batch:
             if self.running.keys() - {name}:
                 held.alone, held.batch = True, 0
+                held.job = replace(job, max_batch=job.min_batch)  # more would run out all the more
                 return [Decision(kind="pause", name=name), *self._plan()]
             del self._held[name]
             reason = f"job {name} ran out of memory alone, at its smallest extraction batch of {batch}; cut earlier"

@@ -5,7 +5,8 @@ the tail. In series, a batch passes all three before the next one starts. Overla
 its own, so that the slowest one sets the pace and the others cost only while the first batch passes them: the makespan
 of a flow shop with equal jobs.
 
-Features that are kept cost the storage tier only once; what the compute tier keeps does not cross the link again.
+Features that are kept cost the storage tier only once, while the first epoch goes on or before it; what the compute
+tier keeps does not cross the link again.
 """
 
 from __future__ import annotations
@@ -47,23 +48,30 @@ class Candidate:
 def candidate_of(profile: ModelProfile, cut: CutProfile, resources: Resources) -> Candidate:
     """What training costs with this cut."""
     mode = _mode(profile, cut, resources)
-    usual = _Stages.of(cut, resources, worst=False)
-    worst = _Stages.of(cut, resources, worst=True)
-    missing = _missing_share(profile, cut, resources)
-    first, later = usual, usual.later(stored=mode == "stored", missing=missing)
-    worst_later = worst.later(stored=mode == "stored", missing=missing)
+    stored, missing = mode == "stored", _missing_share(profile, cut, resources)
+    usual, worst = (_Stages.of(cut, resources, worst=flag) for flag in (False, True))
+    fixed_s = 0.0 if mode == "images" else cut.storage_fixed_s
 
     def mean(in_first: float, in_later: float) -> float:
         return (in_first + (resources.epochs - 1) * in_later) / resources.epochs
 
+    def epoch_s(first: _Stages) -> float:
+        later = first.later(stored=stored, missing=missing)
+        before_s = fixed_s
+        if stored and resources.extracted_first:
+            before_s += profile.images * first.storage_s
+            first = first.later(stored=True, missing=1.0)
+        return mean(before_s + first.epoch_s(profile, resources), later.epoch_s(profile, resources))
+
+    later = usual.later(stored=stored, missing=missing)
     return Candidate(
         cut=cut,
         mode=mode,
-        storage_s=profile.images * mean(first.storage_s, later.storage_s),
-        link_s=profile.images * mean(first.link_s, later.link_s),
-        compute_s=profile.images * first.compute_s,
-        epoch_s=mean(first.epoch_s(profile, resources), later.epoch_s(profile, resources)),
-        worst_epoch_s=mean(worst.epoch_s(profile, resources), worst_later.epoch_s(profile, resources)),
+        storage_s=mean(fixed_s, 0.0) + profile.images * mean(usual.storage_s, later.storage_s),
+        link_s=profile.images * mean(usual.link_s, later.link_s),
+        compute_s=profile.images * usual.compute_s,
+        epoch_s=epoch_s(usual),
+        worst_epoch_s=epoch_s(worst),
     )
 
 

@@ -1,15 +1,19 @@
-"""A model profile from parsed JSON: one line naming the field for whatever is wrong with it."""
+"""A model profile as JSON and back: one line naming the field for whatever is wrong with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ..errors import UsageError
-from .profile import CutProfile, ModelProfile
+from .profile import CodecCost, CutProfile, ModelProfile
 
 # Above any byte count or time that can be meant, and far below what sums to infinity.
 _MOST = 1e15
+_LONGEST = 1000  # characters of a name; modules nest
+_COSTS = ("bytes_per_image", "storage_s_per_image", "compute_s_per_image")
+_OPTIONAL = ("storage_fixed_s", "memory_fixed_bytes", "memory_bytes_per_image")
 _OVERLAPS = {"full": True, "none": False}
 
 
@@ -30,7 +34,20 @@ def profile_from_json(value: object) -> ModelProfile:
         images=_whole(fields, "images", "images", least=1),
         overlapped=_overlapped(_field(fields, "overlap", "overlap")),
         cuts=cuts,
+        about=_texts(fields.get("about", {}), "about"),
     )
+
+
+def profile_to_json(profile: ModelProfile) -> dict[str, Any]:
+    """Plain data that `profile_from_json` reads."""
+    return {
+        "about": dict(profile.about),
+        "input_bytes_per_image": profile.input_bytes_per_image,
+        "freeze_index": profile.freeze_index,
+        "images": profile.images,
+        "overlap": "full" if profile.overlapped else "none",
+        "cuts": [{key: value for key, value in asdict(cut).items() if value is not None} for cut in profile.cuts],
+    }
 
 
 def _cuts(value: object) -> tuple[CutProfile, ...]:
@@ -48,19 +65,31 @@ def _cuts(value: object) -> tuple[CutProfile, ...]:
 def _cut(value: object, where: str) -> CutProfile:
     fields = _object(value, where)
     name = _field(fields, "name", f"{where}.name")
-    if not isinstance(name, str) or not name:
-        raise UsageError(f"{where}.name: found {_shown(name)}, expected a text")
-    numbers = {
-        key: _number(fields, key, f"{where}.{key}")
-        for key in ("bytes_per_image", "storage_s_per_image", "compute_s_per_image")
-    }
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= _LONGEST:
+        raise UsageError(f"{where}.name: found {_shown(name)}, expected a text of one line")
+    numbers = {key: _number(fields, key, f"{where}.{key}") for key in _COSTS}
+    others = {key: _number(fields, key, f"{where}.{key}") for key in _OPTIONAL if key in fields}
     return CutProfile(
         index=_whole(fields, "index", f"{where}.index"),
         name=name,
         **numbers,
+        **others,
+        codecs=_codecs(fields.get("codecs", {}), f"{where}.codecs"),
         storage_s_high=_high(fields, "storage_s_high", numbers["storage_s_per_image"], where),
         compute_s_high=_high(fields, "compute_s_high", numbers["compute_s_per_image"], where),
     )
+
+
+def _codecs(value: object, where: str) -> dict[str, CodecCost]:
+    found = {}
+    for codec, item in _object(value, where).items():
+        fields = _object(item, f"{where}.{codec}")
+        found[codec] = CodecCost(**{key: _number(fields, key, f"{where}.{codec}.{key}") for key in _COSTS})
+    return found
+
+
+def _texts(value: object, where: str) -> dict[str, str]:
+    return {key: text for key, text in _object(value, where).items() if isinstance(text, str)}
 
 
 def _high(fields: Mapping[str, Any], key: str, typical: float, where: str) -> float | None:

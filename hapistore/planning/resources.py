@@ -22,6 +22,10 @@ class Resources:
         disk_bytes: what features may take in the storage tier; a cut with more recomputes them. None: no limit.
         cache_bytes: what the compute tier keeps between epochs of what has crossed the link.
         tenants: how many share the storage tier evenly, this job among them.
+        memory_bytes: what a prefix and an extraction batch of one image may take in the storage tier; cuts that take
+            more are no candidates. None: no limit.
+        extracted_first: features that are kept are all there before the first epoch begins, in place of coming while
+            it goes on.
     """
 
     link_bytes_per_s: float
@@ -33,6 +37,8 @@ class Resources:
     disk_bytes: float | None = None
     cache_bytes: float = 0.0
     tenants: int = 1
+    memory_bytes: float | None = None
+    extracted_first: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.slowest_link_bytes_per_s <= self.link_bytes_per_s < math.inf:
@@ -43,7 +49,7 @@ class Resources:
         for name in ("batch_size", "epochs", "tenants"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected 1 or more")
-        for name in ("link_delay_s", "disk_bytes", "cache_bytes"):
+        for name in ("link_delay_s", "disk_bytes", "cache_bytes", "memory_bytes"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise UsageError(f"{name} is {value}, expected 0 or more")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from ..errors import UsageError
-from ..units import format_bytes, format_seconds
+from ..units import format_bytes, format_rate, format_seconds
 from .epoch_cost import Candidate, candidate_of
 from .policies import POLICIES
-from .profile import ModelProfile
+from .profile import SHIP_IMAGES, CutProfile, ModelProfile
 from .resources import Resources
 
 
@@ -20,22 +21,25 @@ class SplitPlan:
         policy: that chose.
         chosen: one of the candidates.
         candidates: ascending by index.
+        resources: that it was chosen for.
     """
 
     policy: str
     chosen: Candidate
     candidates: tuple[Candidate, ...]
+    resources: Resources
 
     def explain(self) -> str:
-        """Every candidate with its bytes, seconds by stage and bottleneck, a line each; then the choice."""
+        """Every candidate with its bytes, seconds of an epoch by stage and bottleneck, a line each; then the choice."""
         rows = [_HEADINGS, *(_row(one, chosen=one is self.chosen) for one in self.candidates)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
         lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
         saved = max(one.epoch_s for one in self.candidates) - self.chosen.epoch_s
+        link = format_rate(self.resources.link_bytes_per_s)
         where = f"cut {self.chosen.cut.index} ({self.chosen.cut.name})"
         lines.append(
             f"{self.policy}: {where}, {format_seconds(self.chosen.epoch_s)} an epoch, "
-            f"{format_seconds(saved)} less than the slowest"
+            f"{format_seconds(saved)} less than the slowest; link {link}, epochs {self.resources.epochs}"
         )
         return "\n".join(lines)
 
@@ -48,12 +52,32 @@ def plan_split(profile: ModelProfile, resources: Resources, policy: str = "cost"
             ``none`` (ship images) are there to compare with.
 
     Raises:
-        UsageError: there is no such policy, or the profile has nothing that it could choose.
+        UsageError: there is no such policy, the profile has nothing that it could choose, or no prefix fits the
+            storage tier's memory.
     """
     if policy not in POLICIES:
         raise UsageError(f"policy {policy!r} is none of {', '.join(POLICIES)}")
+    profile = replace(profile, cuts=_that_fit(profile, resources))
     candidates = tuple(candidate_of(profile, cut, resources) for cut in profile.candidates)
-    return SplitPlan(policy=policy, chosen=POLICIES[policy](profile, resources, candidates), candidates=candidates)
+    return SplitPlan(
+        policy=policy,
+        chosen=POLICIES[policy](profile, resources, candidates),
+        candidates=candidates,
+        resources=resources,
+    )
+
+
+def _that_fit(profile: ModelProfile, resources: Resources) -> tuple[CutProfile, ...]:
+    """The candidates whose prefix runs in the storage tier's memory, one image at a time at least."""
+    least = {cut.index: cut.memory_fixed_bytes + cut.memory_bytes_per_image for cut in profile.candidates}
+    most = math.inf if resources.memory_bytes is None else resources.memory_bytes
+    found = tuple(cut for cut in profile.candidates if least[cut.index] <= most or cut.index == SHIP_IMAGES)
+    if not found:
+        raise UsageError(
+            f"no prefix fits into {format_bytes(most)} of the storage tier's memory; the smallest takes "
+            f"{format_bytes(min(least.values()))}"
+        )
+    return found
 
 
 _HEADINGS = (

@@ -245,6 +245,15 @@ def test_jobs_that_come_take_from_the_batches_of_others_and_give_back():
     assert (back.kind, back.batch) == ("resize", 158)
 
 
+def test_what_ran_out_at_its_smallest_batch_comes_back_with_no_larger_one():
+    planner = BatchPlanner(200 * MB, aim="memory")
+    planner.submit(job("a", fixed=0, image=0))
+    planner.submit(job("b", fixed=100, image=1, min_batch=2, max_batch=64))
+    planner.out_of_memory("b", 2)
+    planner.finish("a")
+    assert planner.running == {"b": 2}
+
+
 def test_running_out_of_memory_halves_then_pauses_then_refuses():
     planner = BatchPlanner(200 * MB, aim="memory")
     planner.submit(job("a", max_batch=4))

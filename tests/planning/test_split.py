@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hapistore.errors import UsageError
-from hapistore.planning import CutProfile, ModelProfile, Resources, plan_split, profile_from_json
+from hapistore.planning import (
+    CodecCost,
+    CutProfile,
+    ModelProfile,
+    Resources,
+    plan_split,
+    profile_from_json,
+    profile_to_json,
+)
 
 seconds = st.floats(0, 1, allow_subnormal=False)
 sizes = st.floats(0, 1e7, allow_subnormal=False)
@@ -27,6 +35,7 @@ def profiles(draw, **fixed) -> ModelProfile:
             bytes_per_image=draw(sizes),
             storage_s_per_image=draw(seconds),
             compute_s_per_image=draw(seconds),
+            storage_fixed_s=draw(seconds),
         )
         for index in indices
     ]
@@ -51,22 +60,26 @@ def surroundings(draw, **fixed) -> Resources:
         "disk_bytes": draw(st.none() | st.floats(0, 1e11)),
         "cache_bytes": draw(st.floats(0, 1e11)),
         "tenants": draw(st.integers(1, 8)),
+        "extracted_first": draw(st.booleans()),
         **fixed,
     }
     return Resources(**fields)
 
 
 def training_s(profile: ModelProfile, cut: CutProfile, resources: Resources) -> float:
-    """All epochs, as they go by: what the closed form must agree with."""
+    """All epochs, and what goes before them, as they go by: what the closed form must agree with."""
     features = cut.index != 0
     total = profile.images * cut.bytes_per_image
     kept = not (features and resources.augmented)
     stored = features and kept and (resources.disk_bytes is None or total <= resources.disk_bytes)
     share = min(1.0, resources.cache_bytes / total) if total else 1.0
-    clock = 0.0
+    clock = cut.storage_fixed_s if features else 0.0
+    ahead = stored and resources.extracted_first
+    if ahead:
+        clock += profile.images * cut.storage_s_per_image * resources.tenants
     for epoch in range(resources.epochs):
         missing = 1.0 if epoch == 0 or not kept else 1.0 - share
-        storage = cut.storage_s_per_image * resources.tenants * missing * (0 if stored and epoch else 1)
+        storage = cut.storage_s_per_image * resources.tenants * missing * (0 if ahead or (stored and epoch) else 1)
         link = cut.bytes_per_image / resources.link_bytes_per_s * missing
         delay = resources.link_delay_s * missing
         ready = [delay, 0.0, 0.0]  # when each stage is free again
@@ -258,6 +271,45 @@ def test_a_cache_beside_the_training_and_tenants_beside_us():
     assert chosen("cost", tenants=10) < 4
 
 
+def test_extraction_ahead_is_shared_by_the_epochs():
+    weak = replace(
+        small_profile(), cuts=tuple(replace(cut, storage_s_per_image=cut.index * 0.004) for cut in small_profile().cuts)
+    )
+    settings = {"link_bytes_per_s": 1e7, "batch_size": 1000, "epochs": 4}
+    for first, expected_s in ((False, (30.0 + 3 * 8.0) / 4), (True, 16.0 / 4 + 8.0)):
+        plan = plan_split(weak, Resources(**settings, extracted_first=first), "freeze")
+        stages = plan.chosen.cut
+        assert (stages.storage_s_per_image, stages.bytes_per_image) == (0.016, 40_000)
+        assert plan.chosen.epoch_s == pytest.approx(expected_s - (6.0 / 4 if not first else 0), rel=0.2)
+
+
+def test_prefixes_that_do_not_fit_the_storage_tier_are_no_candidates():
+    cuts = tuple(
+        replace(cut, memory_fixed_bytes=1e6 * cut.index, memory_bytes_per_image=1e5) for cut in small_profile().cuts
+    )
+    profile = small_profile(cuts=cuts)
+    plan = plan_split(profile, Resources(link_bytes_per_s=1e7, batch_size=100, memory_bytes=2.1e6))
+    assert [one.cut.index for one in plan.candidates] == [0, 1, 2]
+    with pytest.raises(UsageError, match=r"no prefix fits into 977 KiB .* takes 1.05 MiB"):
+        plan_split(replace(profile, cuts=cuts[1:]), Resources(link_bytes_per_s=1e7, batch_size=1, memory_bytes=1e6))
+
+
+def test_a_codec_changes_what_crosses_and_what_it_takes():
+    cost = CodecCost(bytes_per_image=9_000, storage_s_per_image=0.001, compute_s_per_image=0.0005)
+    cuts = (
+        small_profile().cuts[0],
+        *(replace(cut, codecs={"f16": cost}, compute_s_high=0.02) for cut in small_profile().cuts[1:]),
+    )
+    found = small_profile(cuts=cuts).through("f16")
+    assert found.cuts[0] == cuts[0]
+    assert found.cuts[2].bytes_per_image == 9_000
+    assert found.cuts[2].storage_s_per_image == pytest.approx(0.003)
+    assert found.cuts[2].compute_s_per_image == pytest.approx(0.0155)
+    assert found.cuts[2].compute_s_high == pytest.approx(0.0205)
+    with pytest.raises(UsageError, match=r"codec f32 was not measured at cut 1 \(conv1\), but f16"):
+        small_profile(cuts=cuts).through("f32")
+
+
 def test_uncertainty_prefers_the_best_worst_case():
     cuts = (
         CutProfile(index=1, name="wide", bytes_per_image=100_000, storage_s_per_image=0.001, compute_s_per_image=0.001),
@@ -276,7 +328,7 @@ def test_uncertainty_prefers_the_best_worst_case():
     [
         {"link_bytes_per_s": 0}, {"link_bytes_per_s": math.nan}, {"link_bytes_per_s": math.inf}, {"batch_size": 0},
         {"epochs": 0}, {"tenants": 0}, {"link_delay_s": -1}, {"disk_bytes": math.nan}, {"cache_bytes": -1},
-        {"link_low_bytes_per_s": 2e7}, {"link_low_bytes_per_s": 0},
+        {"link_low_bytes_per_s": 2e7}, {"link_low_bytes_per_s": 0}, {"memory_bytes": -1},
     ],
 )  # fmt: skip
 def test_resources_that_cannot_be_are_refused(bad):
@@ -311,9 +363,45 @@ def test_a_profile_is_read_as_it_is_written():
     )
 
 
-def changed(path: str, value: object) -> object:
-    """GOOD with one field replaced, or removed (...)."""
-    copy = json.loads(json.dumps(GOOD))
+FULL = {
+    **GOOD,
+    "about": {"model": "m"},
+    "cuts": [
+        {
+            **GOOD["cuts"][0], "storage_s_high": 0.25, "compute_s_high": 0.5, "storage_fixed_s": 2.0,
+            "memory_fixed_bytes": 7.0, "memory_bytes_per_image": 8.0,
+            "codecs": {"f16": {"bytes_per_image": 5.0, "storage_s_per_image": 0.1, "compute_s_per_image": 0.2}},
+        },
+        GOOD["cuts"][1],
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [GOOD, FULL])
+def test_a_profile_is_written_as_it_is_read(value):
+    profile = profile_from_json(value)
+    written = json.loads(json.dumps(profile_to_json(profile)))
+    assert profile_from_json(written) == profile
+    assert profile.about == value.get("about", {})
+    if value is FULL:
+        assert profile.cuts[1].codecs["f16"].storage_s_per_image == 0.1
+        assert (profile.cuts[1].storage_fixed_s, profile.cuts[1].memory_bytes_per_image) == (2.0, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("about", 3), ("cuts.0.codecs", []), ("cuts.0.codecs.f16", 3), ("cuts.0.codecs.f16.bytes_per_image", ...),
+        ("cuts.0.storage_fixed_s", -1), ("cuts.0.memory_fixed_bytes", "a"), ("cuts.0.memory_bytes_per_image", None),
+    ],
+)  # fmt: skip
+def test_what_a_measured_profile_says_besides_is_checked_too(path, value):
+    check_refused(path, value, FULL)
+
+
+def changed(path: str, value: object, of: object) -> object:
+    """A profile with one field replaced, or removed (...)."""
+    copy = json.loads(json.dumps(of))
     place: object = copy
     *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
     for part in parents:
@@ -337,15 +425,19 @@ NOT_NUMBERS = (..., None, "7", True, [], {}, -1, -0.5, math.nan, math.inf, 10**4
         *((path, value) for path in WHOLE for value in (*NOT_NUMBERS, 1.0)),
         ("images", 0), ("cuts.1.index", 2), ("cuts.0.index", 1), ("freeze_index", 0),
         *(("overlap", value) for value in (..., None, "partial", "", True, ["full"])),
-        *(("cuts.0.name", value) for value in (..., None, "", 3)),
+        *(("cuts.0.name", value) for value in (..., None, "", 3, "two\nlines", "x" * 1001)),
         *(("cuts", value) for value in (..., None, [], {}, "a")),
         *(("cuts.0", value) for value in (None, [], "a", 1)),
         ("cuts.0.storage_s_high", 0.1), ("cuts.0.compute_s_high", "a"),
     ],
 )  # fmt: skip
 def test_a_malformed_profile_gets_one_line_that_names_the_field(path, value):
+    check_refused(path, value, GOOD)
+
+
+def check_refused(path, value, of):
     with pytest.raises(UsageError) as caught:
-        profile_from_json(changed(path, value))
+        profile_from_json(changed(path, value, of))
     message = str(caught.value)
     expected = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in path.split(".")).lstrip(".")
     if path == "freeze_index" and value == 0:
