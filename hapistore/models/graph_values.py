@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import Interpreter, Node
 
 from .surgery import copy_around
-from .traces import Trace
+from .traces import Trace, overwritten_by
 
 # Two numbers of images, so that what is equal in both runs does not depend on it.
 _IMAGES = (2, 3)
@@ -71,18 +71,26 @@ class _Run(Interpreter):
         mode = FakeTensorMode(allow_non_fake_inputs=True)
         super().__init__(_without_data(trace.root, mode), graph=trace.graph)
         self.values: dict[Node, Any] = {}
+        self.memories: dict[Node, int] = {}  # which storage a tensor is in
+        self.overwritten: set[Node] = set()
         self._versions: dict[Node, int] = {}
         with mode, torch.no_grad():
             device = next((tensor.device for tensor in trace.root.parameters()), torch.device("cpu"))
             self.run(torch.empty((images, 3, *image_px), device=device))
-        self.overwritten = [n for n, version in self._versions.items() if self.values[n]._version != version]
+        self.overwritten |= {n for n, version in self._versions.items() if self.values[n]._version != version}
 
     def run_node(self, n: Node) -> Any:
+        # Whether or not it is done in the mode that the network happens to be in: a dropout does nothing in one.
+        target = overwritten_by(n, self.module)
+        if target is not None:
+            memory = self.memories.get(target)
+            self.overwritten |= {made for made, other in self.memories.items() if other == memory}
         value = super().run_node(n)
         if n.op != "output":
             self.values[n] = value
             if isinstance(value, torch.Tensor):
                 self._versions[n] = value._version
+                self.memories[n] = value.untyped_storage()._cdata
         return value
 
 

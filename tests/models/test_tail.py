@@ -220,6 +220,23 @@ def test_operators_of_one_mode_are_not_taken_for_those_of_the_other(images):
     torch.testing.assert_close(tail(prefix(images)), model.eval()(images))
 
 
+class DroppingInPlace(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.drop, self.head = nn.Conv2d(3, 4, 3), nn.Dropout(0.5, inplace=True), nn.Linear(4, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(self.conv(images).mean((2, 3))))
+
+
+def test_what_works_in_place_in_training_only_overwrites_no_features(images):
+    prefix, tail = cut(DroppingInPlace().eval(), "mean", image_px=(16, 16), freeze_until="mean")
+    features = prefix(images)
+    kept = features.clone()
+    tail.train()(features)
+    assert torch.equal(features, kept)
+
+
 def test_tracing_leaves_the_network_as_it_is(images):
     for build in (Net, cut_nets.Tracked):
         model = build()
