@@ -77,8 +77,8 @@ def _counters(trace: Trace, nodes: set[Node]) -> set[Node]:
     modules = {_owner(node) for node in nodes if node.op == "get_attr"}
     found = set[Node]()
     for node in trace.graph.nodes:
-        counter = overwritten_by(node, trace.root)
-        if counter is not None and not node.users and counter.op == "get_attr" and _owner(counter) in modules:
+        counter = None if node.users else overwritten_by(node, trace.root)
+        if counter is not None and counter.op == "get_attr" and _owner(counter) in modules:
             found |= {node, counter}
     return found
 

@@ -14,7 +14,7 @@ from hapistore.errors import UsageError
 from hapistore.models import cut, trace
 
 sys.path.insert(0, str(Path(__file__).parent))
-import cut_nets
+import own_nets
 
 
 class Block(nn.Module):
@@ -238,7 +238,7 @@ def test_what_works_in_place_in_training_only_overwrites_no_features(images):
 
 
 def test_tracing_leaves_the_network_as_it_is(images):
-    for build in (Net, cut_nets.Tracked):
+    for build in (Net, own_nets.Tracked):
         model = build()
         model.head.eval()
         modes = [module.training for module in model.modules()]
@@ -270,6 +270,6 @@ def test_networks_that_cannot_be_cut_say_why():
     with pytest.raises(UsageError, match=r"Branches cannot be cut: torch.fx .*, nor can torch.export"):
         trace(Branches(), (8, 8))
     with pytest.raises(UsageError, match="cannot be cut"):
-        trace(cut_nets.OverwritingView(), (8, 8))
+        trace(own_nets.OverwritingView(), (8, 8))
     with pytest.raises(UsageError, match="no place where one tensor crosses"):
         trace(nn.Sequential(nn.ReLU()), (8, 8))
