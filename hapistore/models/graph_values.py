@@ -26,7 +26,7 @@ class GraphValues:
     """What is known of the values of a graph.
 
     Attributes:
-        feature_shapes: shape of one image's part, of each float tensor that has one row an image.
+        feature_shapes: shape of one image's part, of each float32 tensor that has one row an image.
         plain: values that are no tensors and either never change, or are the number of images: `BATCH`.
         overwritten: tensors that a later operator works on in place, or on a view of.
     """
@@ -55,7 +55,7 @@ def values_of(trace: Trace, image_px: tuple[int, int]) -> GraphValues:
 
 def _per_image(first: torch.Tensor, second: Any) -> bool:
     sizes = first.dim() > 0 and (first.shape[0], second.shape[0]) == _IMAGES
-    return sizes and first.shape[1:] == second.shape[1:] and first.is_floating_point()
+    return sizes and first.shape[1:] == second.shape[1:] and first.dtype == torch.float32
 
 
 def _is_plain(value: Any) -> bool:

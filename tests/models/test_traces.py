@@ -67,6 +67,22 @@ def test_what_works_in_place_in_training_only_overwrites_no_features(images):
     assert torch.equal(features, kept)
 
 
+class Rounding(nn.Module):
+    """Computes with bfloat16 in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.conv2(self.conv1(images).bfloat16().float()).mean((2, 3)))
+
+
+def test_features_are_float32(images):
+    names = [one.name for one in trace(Rounding(), (16, 16)).cuts]
+    assert names == ["conv1", "float", "conv2", "mean"]
+
+
 class CountingNorm(nn.BatchNorm2d):
     """A batch norm with code of its own, as timm's are."""
 
