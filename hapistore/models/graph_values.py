@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +29,17 @@ class GraphValues:
     Attributes:
         feature_shapes: shape of one image's part, of each float32 tensor that has one row an image.
         plain: values that are no tensors and either never change, or are the number of images: `BATCH`.
-        overwritten: tensors that a later operator works on in place, or on a view of.
+        overwritten: tensors that a later operator works on in place, or on a view of, each with a number that views of
+            one memory share.
     """
 
     feature_shapes: dict[Node, tuple[int, ...]]
     plain: dict[Node, Any]
-    overwritten: frozenset[Node]
+    overwritten: dict[Node, int]
+
+    def shapes_of(self, nodes: Iterable[Node]) -> tuple[tuple[int, ...], ...]:
+        """Of one image's part of each."""
+        return tuple(self.feature_shapes[node] for node in nodes)
 
 
 def values_of(trace: Trace, image_px: tuple[int, int]) -> GraphValues:
@@ -50,7 +56,7 @@ def values_of(trace: Trace, image_px: tuple[int, int]) -> GraphValues:
                 plain[node] = first
             elif (first, second) == _IMAGES:
                 plain[node] = BATCH
-    return GraphValues(shapes, plain, frozenset(few.overwritten))
+    return GraphValues(shapes, plain, {node: few.memories[node] for node in few.overwritten})
 
 
 def _per_image(first: torch.Tensor, second: Any) -> bool:

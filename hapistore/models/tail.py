@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import Node
 
 from .cut_points import Mode, Modes
 from .graph_module import Run, adopt_targets, compiled
-from .slices import graph_between
+from .slices import Place, graph_between, output_of
 from .surgery import copy_around
 
 
@@ -33,7 +32,7 @@ class Tail(nn.Module):
         self._frozen_modules: tuple[str, ...] = ()
         self._frozen: Run | None = None
         if cut != freeze_point:
-            self._add_frozen(modes.eval, modes.eval.places[cut], modes.eval.places[freeze_point])
+            self._add_frozen(modes.eval, modes.eval.place(cut), modes.eval.place(freeze_point))
         self._eval = self._add(modes.eval, freeze_point)
         self._train = self._eval if modes.train is modes.eval else self._add(modes.train, freeze_point)
         self.training = model.training
@@ -54,11 +53,11 @@ class Tail(nn.Module):
         return self
 
     def _add(self, mode: Mode, start: str) -> Run:
-        graph = graph_between(mode.trace, mode.values, mode.places[start], None)
+        graph = graph_between(mode.trace, mode.values, mode.place(start), output_of(mode.trace.graph))
         adopt_targets(self, mode.trace.root, graph)
         return compiled(self, graph, mode.trace.out_spec)
 
-    def _add_frozen(self, mode: Mode, start: Node, end: Node) -> None:
+    def _add_frozen(self, mode: Mode, start: Place, end: Place) -> None:
         """Modules of their own around the network's tensors: its ``.train()`` does not reach them."""
         graph = graph_between(mode.trace, mode.values, start, end)
         own = copy_around(mode.trace.root).eval()

@@ -42,9 +42,15 @@ def prefix_of(name: str, place: int):
     return net.cut(net.cuts[place].index)[0], (side, side)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_b_16", "convnext", "efficientnet_lite0", "dinov2"])
-def test_an_onnx_program_computes_the_features_of_any_number_of_images(name):
-    prefix, image_px = prefix_of(name, 12)
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("resnet18", 12), ("vit_b_16", 12), ("convnext", 12), ("efficientnet_lite0", 12), ("dinov2", 12),
+        ("branches", 8), ("shortcut", 3), ("exported_branches", 3),
+    ],
+)  # fmt: skip
+def test_an_onnx_program_computes_the_features_of_any_number_of_images(name, place):
+    prefix, image_px = prefix_of(name, place)
     data = onnx_program(prefix, image_px)
     onnx.checker.check_model(data, full_check=True)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
