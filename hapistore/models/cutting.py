@@ -91,6 +91,16 @@ class TracedNetwork:
         prefix = frozen_copy(GraphPart(mode.trace.root, graph), type(self.model).__name__)
         return prefix, Tail(self.model, self._modes, chosen.name, self.cuts[freeze_index - 1].name)
 
+    def whole(self) -> Tail:
+        """The network from its images on, trained as from any cut: what comes before the freeze index stays frozen.
+
+        Returns:
+            the tail of a cut at the images: float32 [n, 3, height, width], normalised, to what the network returns. It
+            shares the network's parameters; where the freeze index is 0, all of it is trained.
+        """
+        index = self.freeze_index
+        return Tail(self.model, self._modes, None, self.cuts[index - 1].name if index else None)
+
     def _find(self, at: int | str) -> Cut:
         for one in self.cuts:
             if at in (one.index, one.name):

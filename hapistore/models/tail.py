@@ -14,18 +14,18 @@ from .surgery import copy_around
 
 
 class Tail(nn.Module):
-    """A network from a cut on: features [n, *shape] to what the network returns.
+    """A network from a cut on: features [n, *shape] to what the network returns. Or all of it, from its images on.
 
     Its parameters are the network's own, under their own names: training it trains the network, whose ``state_dict``
     and ``load_state_dict`` hold as before. ``.train()`` and ``.eval()`` of either are those of both. Layers before the
     freeze point stay in evaluation mode and take no gradients, so that where the cut is changes nothing.
     """
 
-    def __init__(self, model: nn.Module, modes: Modes, cut: str, freeze_point: str) -> None:
+    def __init__(self, model: nn.Module, modes: Modes, cut: str | None, freeze_point: str | None) -> None:
         """Make the tail.
 
         Args:
-            cut, freeze_point: names of places, the first at or before the second.
+            cut, freeze_point: names of places, the first at or before the second; None: the images.
         """
         super().__init__()
         self._model = (model,)  # in a tuple, so that it is no submodule
@@ -52,7 +52,7 @@ class Tail(nn.Module):
             self.get_submodule(path).eval()
         return self
 
-    def _add(self, mode: Mode, start: str) -> Run:
+    def _add(self, mode: Mode, start: str | None) -> Run:
         graph = graph_between(mode.trace, mode.values, mode.place(start), output_of(mode.trace.graph))
         adopt_targets(self, mode.trace.root, graph)
         return compiled(self, graph, mode.trace.out_spec)

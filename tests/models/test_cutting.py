@@ -105,6 +105,29 @@ def test_three_steps_through_both_give_the_same_weights(traced):
     traced.model.load_state_dict(start)
 
 
+def test_all_of_it_computes_what_the_network_does_and_trains_as_the_tail(traced):
+    traced.model.requires_grad_(True)
+    traced.freeze(traced.cuts[len(traced.cuts) // 2].name)
+    start = copy.deepcopy(traced.model.state_dict())
+    images = images_for(traced)
+    targets = torch.arange(len(images)) % cut_nets.CLASSES
+    prefix, tail = traced.cut(traced.freeze_index)
+    whole = traced.whole().eval()
+    with torch.no_grad():
+        expected, found = (cut_nets.logits_of(part(images)) for part in (traced.model, whole))
+    torch.testing.assert_close(found, expected)
+    features = prefix(images)
+    tail.train()
+    steps(traced.model, lambda: tail(features), targets)
+    through_tail = copy.deepcopy(traced.model.state_dict())
+    traced.model.load_state_dict(start)
+    whole.train()
+    steps(traced.model, lambda: whole(images), targets)
+    assert_same(traced.model.state_dict(), through_tail, "all of it")
+    assert any(not torch.equal(tensor, start[name]) for name, tensor in through_tail.items())
+    traced.model.load_state_dict(start)
+
+
 def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], what: str) -> None:
     for name, tensor in found.items():
         if not torch.equal(tensor, expected[name]):  # which takes a fraction of the time

@@ -197,3 +197,24 @@ def test_a_copied_tail_is_a_network_of_its_own(net, images):
     with torch.no_grad():
         tail.get_parameter("head.weight").zero_()
     assert torch.equal(other(features), before) and net.model.training
+
+
+def test_all_of_it_is_the_network_with_what_is_frozen(net, images):
+    net.freeze("block1")
+    whole, model = net.whole(), net.model
+    assert set(whole.state_dict()) == set(model.state_dict())
+    assert all(whole.get_parameter(name) is parameter for name, parameter in model.named_parameters())
+    model.train()
+    assert not whole.get_submodule("block1.norm").training
+    whole(images).sum().backward()
+    assert model.block1.norm.num_batches_tracked == 0 and model.block2.norm.num_batches_tracked == 1
+    assert model.stem.weight.grad is None and model.head.weight.grad is not None
+    model.eval()
+    torch.testing.assert_close(whole(images), model(images))
+
+
+def test_all_of_it_is_trained_where_nothing_is_frozen(net, images):
+    assert net.freeze_index == 0
+    net.whole().train()(images).sum().backward()
+    assert all(parameter.grad is not None for parameter in net.model.parameters())
+    assert net.model.block1.norm.num_batches_tracked == 1
