@@ -1,22 +1,26 @@
-"""The places where a traced network may be cut: every value that all of the rest follows from, and nothing besides.
+"""The places where a traced network may be cut: a few values that all of the rest follows from, and nothing besides.
 
-That is one float tensor with a row for each image, with weights on both sides of it. Where two tensors cross, as
-inside a residual block, is no cut: features are stored as one tensor.
+One float tensor with a row for each image, with weights on both sides of it. Or up to three, as where the branches of
+a block reduce what came before it: only where they are smaller than the last tensor that crossed alone, since the cut
+at that one has the shorter prefix.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from torch import nn
 from torch.fx import Graph, Node
 from torch.fx.node import map_arg
 
+from .crossings import crossings
 from .graph_values import GraphValues, values_of
-from .slices import graph_between, parameters_of, part_between
+from .node_names import kind_of, names_of
+from .packing import packed_shape
+from .slices import Place, graph_between, images_of, part_between
 from .traces import Trace, Traces
 
 
@@ -27,13 +31,19 @@ class Cut:
     Attributes:
         index: from 1, ascending with depth.
         name: path of the module whose output it is (``layer1.0.relu``), or path and operator (``features.relu``), with
-            ``#2`` behind it where that happens a second time.
-        shape: of one image's features.
+            ``#2`` behind it where that happens a second time; of several tensors their names, joined by ``+``. Values
+            that cross alone somewhere are counted before those that never do.
+        parts: shape of one image's part of each tensor that crosses, in the order of the name.
     """
 
     index: int
     name: str
-    shape: tuple[int, ...]
+    parts: tuple[tuple[int, ...], ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image's features; of several tensors ``(total,)``, as they lie one behind the other."""
+        return packed_shape(self.parts)
 
     @property
     def bytes_per_image(self) -> int:
@@ -46,25 +56,36 @@ class Mode:
     """A graph with what is known of it.
 
     Attributes:
-        places: the values it may be cut at, by name, ascending with depth.
+        names: of the values that cross somewhere, alone or with others.
+        places: where it may be cut, by name, ascending with depth.
     """
 
     trace: Trace
     values: GraphValues
-    places: dict[str, Node]
+    names: dict[Node, str]
+    places: dict[str, Place]
 
     @classmethod
     def of(cls, trace: Trace, image_px: tuple[int, int]) -> Mode:
         """Find the places."""
         values = values_of(trace, image_px)
-        nodes = [node for node in values.feature_shapes if _may_be_cut(trace, values, node)]
-        seen: Counter[str] = Counter()
-        places = {}
-        for node in nodes:
-            name = _name(node)
-            seen[name] += 1
-            places[name if seen[name] == 1 else f"{name}#{seen[name]}"] = node
-        return cls(trace, values, places)
+        found = list(crossings(trace, values))
+        # Those that cross alone are numbered first, so that no other changes their names.
+        names = names_of(node for place in sorted(found, key=lambda place: len(place) > 1) for node in place)
+        return cls(trace, values, names, {"+".join(names[node] for node in place): place for place in found})
+
+    def place(self, name: str | None) -> Place:
+        """One by its name; None: the images."""
+        return images_of(self.trace.graph) if name is None else self.places[name]
+
+    def parts(self, name: str) -> tuple[tuple[int, ...], ...] | None:
+        """Shapes of what crosses there; None where there is no such place."""
+        place = self.places.get(name)
+        return None if place is None else self.values.shapes_of(place)
+
+    def kinds(self) -> Counter[tuple[str, bool]]:
+        """How many values cross under each name but for its number, and alone somewhere or not."""
+        return Counter((kind_of(name), name in self.places) for name in self.names.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +102,33 @@ class Modes:
         return cls(found, found if traces.train is traces.eval else Mode.of(traces.train, image_px))
 
     def cuts(self) -> tuple[Cut, ...]:
-        """The places that both modes have, where none of a kind is in one mode only: else ``mul`` of the one might be
-        ``mul#2`` of the other."""
-        of_eval, of_train = (Counter(map(_kind, mode.places)) for mode in (self.eval, self.train))
-        names = [name for name in self.eval.places if of_eval[_kind(name)] == of_train[_kind(name)]]
-        shapes = self.eval.values.feature_shapes
-        return tuple(
-            Cut(index=index, name=name, shape=shapes[self.eval.places[name]]) for index, name in enumerate(names, 1)
-        )
+        """The places that are worth a cut."""
+        cuts: list[Cut] = []
+        alone = 0  # bytes of the last tensor that crossed alone
+        for name in self._places_of_both():
+            one = Cut(index=len(cuts) + 1, name=name, parts=self.eval.values.shapes_of(self.eval.places[name]))
+            if len(one.parts) == 1:
+                alone = one.bytes_per_image
+            elif one.bytes_per_image >= alone:
+                continue
+            cuts.append(one)
+        return tuple(cuts)
+
+    def _places_of_both(self) -> Iterator[str]:
+        """Where none of a kind crosses in one mode only: else ``mul`` of the one might be ``mul#2`` of the other."""
+        of_eval, of_train = self.eval.kinds(), self.train.kinds()
+        for name, place in self.eval.places.items():
+            kinds = [kind_of(self.eval.names[node]) for node in place]
+            # Those that cross alone are numbered without regard to the others.
+            counted = itertools.product(kinds, (True,) if len(place) == 1 else (True, False))
+            same = all(of_eval[one] == of_train[one] for one in counted)
+            if same and self.eval.parts(name) == self.train.parts(name):
+                yield name
+
+    def prefix_nodes(self, name: str) -> set[Node]:
+        """What a place is computed by, from the images."""
+        mode = self.eval
+        return part_between(mode.trace, mode.values, mode.place(None), mode.place(name)) or set()
 
     def depends_on_mode(self, start: str, end: str) -> bool:
         """Whether anything between two places is done in training only, or otherwise."""
@@ -102,10 +142,6 @@ class Modes:
         return any("training" in type(module).forward.__code__.co_names for module in modules)
 
 
-def _kind(name: str) -> str:
-    return name.partition("#")[0]
-
-
 def _text(graph: Graph) -> list[str]:
     """What a graph does, whatever its nodes are called."""
     number = {node: place for place, node in enumerate(graph.nodes)}
@@ -113,31 +149,3 @@ def _text(graph: Graph) -> list[str]:
         f"{node.op} {node.target} {map_arg((node.args, node.kwargs), lambda other: number[other])}"
         for node in graph.nodes
     ]
-
-
-def module_path(node: Node) -> str:
-    """Path of the module that a node is, or was traced in."""
-    if node.op == "call_module":
-        return str(node.target)
-    stack: dict[str, Any] = node.meta.get("nn_module_stack") or {"": ("", nn.Module)}
-    return str(list(stack.values())[-1][0])
-
-
-def _name(node: Node) -> str:
-    path = module_path(node)
-    if node.op == "call_module":
-        return path
-    target = node.target
-    operator = str(target) if isinstance(target, str) else str(getattr(target, "__name__", target))
-    operator = operator.partition(".")[0].strip("_")
-    return f"{path}.{operator}" if path else operator
-
-
-def _may_be_cut(trace: Trace, values: GraphValues, node: Node) -> bool:
-    if node.op == "placeholder":
-        return False
-    for start, end in ((node, None), (None, node)):
-        part = part_between(trace, values, start, end)
-        if part is None or not any(True for _ in parameters_of(part, trace.root)):
-            return False
-    return True

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from ..errors import UsageError
-from .cut_points import Cut, Modes, module_path
+from .cut_points import Cut, Modes
 from .graph_module import GraphPart
+from .node_names import module_path
 from .prefix import frozen_copy, one_line
-from .slices import graph_between, parameters_of, part_between
+from .slices import graph_between, parameters_of
 from .tail import Tail
 from .traces import trace_modes
 
@@ -86,9 +87,19 @@ class TracedNetwork:
                 f"cut {chosen.index} ({chosen.name}) lies past {what}; freeze more, or cut at {freeze_index} or before"
             )
         mode = self._modes.eval
-        graph = graph_between(mode.trace, mode.values, None, mode.places[chosen.name])
+        graph = graph_between(mode.trace, mode.values, mode.place(None), mode.place(chosen.name))
         prefix = frozen_copy(GraphPart(mode.trace.root, graph), type(self.model).__name__)
         return prefix, Tail(self.model, self._modes, chosen.name, self.cuts[freeze_index - 1].name)
+
+    def whole(self) -> Tail:
+        """The network from its images on, trained as from any cut: what comes before the freeze index stays frozen.
+
+        Returns:
+            the tail of a cut at the images: float32 [n, 3, height, width], normalised, to what the network returns. It
+            shares the network's parameters; where the freeze index is 0, all of it is trained.
+        """
+        index = self.freeze_index
+        return Tail(self.model, self._modes, None, self.cuts[index - 1].name if index else None)
 
     def _find(self, at: int | str) -> Cut:
         for one in self.cuts:
@@ -99,13 +110,13 @@ class TracedNetwork:
         raise UsageError(f"there is no cut {at!r}{self._close_to(at, [one.name for one in self.cuts])}")
 
     def _nodes_until(self, until: str) -> list[torch.fx.Node]:
-        mode = self._modes.eval
-        if until in mode.places:
-            return list(part_between(mode.trace, mode.values, None, mode.places[until]) or ())
+        mode, cuts = self._modes.eval, [one.name for one in self.cuts]
+        if until in cuts:
+            return list(self._modes.prefix_nodes(until))
         nodes = list(mode.trace.graph.nodes)
         inside = [place for place, node in enumerate(nodes) if f"{module_path(node)}.".startswith(f"{until}.")]
         if not until or not inside:
-            known = [*mode.places, *(path for path, _ in self.model.named_modules())]
+            known = [*cuts, *(path for path, _ in self.model.named_modules())]
             raise UsageError(f"there is no module and no cut {until!r}{self._close_to(until, known)}")
         return nodes[: inside[-1] + 1]
 
@@ -140,9 +151,9 @@ def trace(model: nn.Module, image_px: tuple[int, int]) -> TracedNetwork:
     cuts = modes.cuts()
     if not cuts:
         raise UsageError(f"{type(model).__name__} has no place where one tensor crosses, so it cannot be cut")
-    mode = modes.eval
-    prefixes = [part_between(mode.trace, mode.values, None, mode.places[one.name]) or set() for one in cuts]
-    parameters = tuple(dict(sorted(parameters_of(nodes, mode.trace.root), key=itemgetter(0))) for nodes in prefixes)
+    root = modes.eval.trace.root
+    prefixes = [modes.prefix_nodes(one.name) for one in cuts]
+    parameters = tuple(dict(sorted(parameters_of(nodes, root), key=itemgetter(0))) for nodes in prefixes)
     return TracedNetwork(model, image_px, cuts, modes, parameters)
 
 

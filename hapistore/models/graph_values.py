@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import Interpreter, Node
 
 from .surgery import copy_around
-from .traces import Trace
+from .traces import Trace, overwritten_by
 
 # Two numbers of images, so that what is equal in both runs does not depend on it.
 _IMAGES = (2, 3)
@@ -26,14 +27,19 @@ class GraphValues:
     """What is known of the values of a graph.
 
     Attributes:
-        feature_shapes: shape of one image's part, of each float tensor that has one row an image.
+        feature_shapes: shape of one image's part, of each float32 tensor that has one row an image.
         plain: values that are no tensors and either never change, or are the number of images: `BATCH`.
-        overwritten: tensors that a later operator works on in place, or on a view of.
+        overwritten: tensors that a later operator works on in place, or on a view of, each with a number that views of
+            one memory share.
     """
 
     feature_shapes: dict[Node, tuple[int, ...]]
     plain: dict[Node, Any]
-    overwritten: frozenset[Node]
+    overwritten: dict[Node, int]
+
+    def shapes_of(self, nodes: Iterable[Node]) -> tuple[tuple[int, ...], ...]:
+        """Of one image's part of each."""
+        return tuple(self.feature_shapes[node] for node in nodes)
 
 
 def values_of(trace: Trace, image_px: tuple[int, int]) -> GraphValues:
@@ -50,12 +56,12 @@ def values_of(trace: Trace, image_px: tuple[int, int]) -> GraphValues:
                 plain[node] = first
             elif (first, second) == _IMAGES:
                 plain[node] = BATCH
-    return GraphValues(shapes, plain, frozenset(few.overwritten))
+    return GraphValues(shapes, plain, {node: few.memories[node] for node in few.overwritten})
 
 
 def _per_image(first: torch.Tensor, second: Any) -> bool:
     sizes = first.dim() > 0 and (first.shape[0], second.shape[0]) == _IMAGES
-    return sizes and first.shape[1:] == second.shape[1:] and first.is_floating_point()
+    return sizes and first.shape[1:] == second.shape[1:] and first.dtype == torch.float32
 
 
 def _is_plain(value: Any) -> bool:
@@ -71,18 +77,26 @@ class _Run(Interpreter):
         mode = FakeTensorMode(allow_non_fake_inputs=True)
         super().__init__(_without_data(trace.root, mode), graph=trace.graph)
         self.values: dict[Node, Any] = {}
+        self.memories: dict[Node, int] = {}  # which storage a tensor is in
+        self.overwritten: set[Node] = set()
         self._versions: dict[Node, int] = {}
         with mode, torch.no_grad():
             device = next((tensor.device for tensor in trace.root.parameters()), torch.device("cpu"))
             self.run(torch.empty((images, 3, *image_px), device=device))
-        self.overwritten = [n for n, version in self._versions.items() if self.values[n]._version != version]
+        self.overwritten |= {n for n, version in self._versions.items() if self.values[n]._version != version}
 
     def run_node(self, n: Node) -> Any:
+        # Whether or not it is done in the mode that the network happens to be in: a dropout does nothing in one.
+        target = overwritten_by(n, self.module)
+        if target is not None:
+            memory = self.memories.get(target)
+            self.overwritten |= {made for made, other in self.memories.items() if other == memory}
         value = super().run_node(n)
         if n.op != "output":
             self.values[n] = value
             if isinstance(value, torch.Tensor):
                 self._versions[n] = value._version
+                self.memories[n] = value.untyped_storage()._cdata
         return value
 
 

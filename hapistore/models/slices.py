@@ -1,4 +1,4 @@
-"""Parts of a graph between two of its values, as graphs of their own."""
+"""Parts of a graph between two of its places, as graphs of their own."""
 
 from __future__ import annotations
 
@@ -9,65 +9,68 @@ from torch import nn
 from torch.fx import Graph, Node
 
 from .graph_values import BATCH, GraphValues
+from .packing import pack, unpack
 from .traces import Trace, overwritten_by
 
+Place = tuple[Node, ...]
+"""Values that cross a cut together, in the order in which they are made."""
 
-def output_of(graph: Graph) -> Node:
+
+def images_of(graph: Graph) -> Place:
+    """What a network is given."""
+    return tuple(node for node in graph.nodes if node.op == "placeholder")
+
+
+def output_of(graph: Graph) -> Place:
     """The output node."""
-    return next(iter(reversed(graph.nodes)))
+    return (next(iter(reversed(graph.nodes))),)
 
 
-def part_between(trace: Trace, values: GraphValues, start: Node | None, end: Node | None) -> set[Node] | None:
-    """The nodes that compute ``end`` from ``start`` alone; None where they need the images besides.
-
-    Args:
-        start: a value; None: the images. end: a value; None: the output.
-    """
-    waiting, found = [end or output_of(trace.graph)], set[Node]()
+def part_between(trace: Trace, values: GraphValues, starts: Place, ends: Place) -> set[Node] | None:
+    """The nodes that compute some values from others alone; None where they need the images besides."""
+    waiting, found = list(ends), set[Node]()
     while waiting:
         node = waiting.pop()
-        if node is start or node in found or node in values.plain:
+        if node in starts or node in found or node in values.plain:
             continue
         if node.op == "placeholder":
-            if start is None:
-                continue
             return None
         found.add(node)
         waiting.extend(node.all_input_nodes)
     return found
 
 
-def graph_between(trace: Trace, values: GraphValues, start: Node | None, end: Node | None) -> Graph:
-    """The graph from one value to another; what it is given stays as it is.
+def graph_between(trace: Trace, values: GraphValues, starts: Place, ends: Place) -> Graph:
+    """The graph from one place to another, of one tensor to one (`packing`); what it is given stays as it is.
 
-    Sizes that the network read from values before ``start`` are constants in it, and the number of images is read
+    Sizes that the network read from values before ``starts`` are constants in it, and the number of images is read
     from what it is given.
 
     Raises:
-        ValueError: ``end`` does not follow from ``start`` alone.
+        ValueError: ``ends`` do not follow from ``starts`` alone.
     """
-    nodes = part_between(trace, values, start, end)
+    nodes = part_between(trace, values, starts, ends)
     if nodes is None:
-        raise ValueError(f"{end} does not follow from {start} alone")
+        raise ValueError(f"{ends} do not follow from {starts} alone")
     graph = Graph()
-    source = graph.placeholder("images" if start is None else "features")
-    first = start or next(node for node in trace.graph.nodes if node.op == "placeholder")
-    if first in values.overwritten:
-        source = graph.call_method("clone", (source,))
-    copied: dict[Node, Node] = {first: source}
+    features = graph.placeholder("features")
+    copied = dict(zip(starts, unpack(graph, features, values.shapes_of(starts)), strict=True))
+    for node in starts:
+        if node in values.overwritten:
+            copied[node] = graph.call_method("clone", (copied[node],))
 
     def copy_of(node: Node) -> Any:
         if node in copied:
             return copied[node]
         value = values.plain[node]
-        return graph.call_method("size", (source, 0)) if value is BATCH else value
+        return graph.call_method("size", (features, 0)) if value is BATCH else value
 
     nodes |= _counters(trace, nodes)
     for node in trace.graph.nodes:
         if node in nodes:
             copied[node] = graph.node_copy(node, copy_of)
-    if end is not None:
-        graph.output(copied[end])
+    if ends != output_of(trace.graph):
+        graph.output(pack(graph, [copied[node] for node in ends], values.shapes_of(ends)))
     return graph
 
 
@@ -77,8 +80,8 @@ def _counters(trace: Trace, nodes: set[Node]) -> set[Node]:
     modules = {_owner(node) for node in nodes if node.op == "get_attr"}
     found = set[Node]()
     for node in trace.graph.nodes:
-        counter = overwritten_by(node, trace.root)
-        if counter is not None and not node.users and counter.op == "get_attr" and _owner(counter) in modules:
+        counter = None if node.users else overwritten_by(node, trace.root)
+        if counter is not None and counter.op == "get_attr" and _owner(counter) in modules:
             found |= {node, counter}
     return found
 

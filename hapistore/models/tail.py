@@ -6,34 +6,33 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import Node
 
 from .cut_points import Mode, Modes
 from .graph_module import Run, adopt_targets, compiled
-from .slices import graph_between
+from .slices import Place, graph_between, output_of
 from .surgery import copy_around
 
 
 class Tail(nn.Module):
-    """A network from a cut on: features [n, *shape] to what the network returns.
+    """A network from a cut on: features [n, *shape] to what the network returns. Or all of it, from its images on.
 
     Its parameters are the network's own, under their own names: training it trains the network, whose ``state_dict``
     and ``load_state_dict`` hold as before. ``.train()`` and ``.eval()`` of either are those of both. Layers before the
     freeze point stay in evaluation mode and take no gradients, so that where the cut is changes nothing.
     """
 
-    def __init__(self, model: nn.Module, modes: Modes, cut: str, freeze_point: str) -> None:
+    def __init__(self, model: nn.Module, modes: Modes, cut: str | None, freeze_point: str | None) -> None:
         """Make the tail.
 
         Args:
-            cut, freeze_point: names of places, the first at or before the second.
+            cut, freeze_point: names of places, the first at or before the second; None: the images.
         """
         super().__init__()
         self._model = (model,)  # in a tuple, so that it is no submodule
         self._frozen_modules: tuple[str, ...] = ()
         self._frozen: Run | None = None
         if cut != freeze_point:
-            self._add_frozen(modes.eval, modes.eval.places[cut], modes.eval.places[freeze_point])
+            self._add_frozen(modes.eval, modes.eval.place(cut), modes.eval.place(freeze_point))
         self._eval = self._add(modes.eval, freeze_point)
         self._train = self._eval if modes.train is modes.eval else self._add(modes.train, freeze_point)
         self.training = model.training
@@ -53,12 +52,12 @@ class Tail(nn.Module):
             self.get_submodule(path).eval()
         return self
 
-    def _add(self, mode: Mode, start: str) -> Run:
-        graph = graph_between(mode.trace, mode.values, mode.places[start], None)
+    def _add(self, mode: Mode, start: str | None) -> Run:
+        graph = graph_between(mode.trace, mode.values, mode.place(start), output_of(mode.trace.graph))
         adopt_targets(self, mode.trace.root, graph)
         return compiled(self, graph, mode.trace.out_spec)
 
-    def _add_frozen(self, mode: Mode, start: Node, end: Node) -> None:
+    def _add_frozen(self, mode: Mode, start: Place, end: Place) -> None:
         """Modules of their own around the network's tensors: its ``.train()`` does not reach them."""
         graph = graph_between(mode.trace, mode.values, start, end)
         own = copy_around(mode.trace.root).eval()

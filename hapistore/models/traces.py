@@ -96,11 +96,16 @@ def _in_modes(model: nn.Module, tracing: Any) -> Iterator[Trace]:
 
 
 class _LeafTracer(Tracer):
-    """Modules without any state are nodes too: stochastic depth, for one, which reads its mode while it runs."""
+    """More modules are nodes than torch's own.
+
+    Those without any state: stochastic depth, for one, which reads its mode while it runs. And whatever is derived from
+    batch norms: they count their steps, which tracing would do instead of showing it.
+    """
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         stateless = next(m.children(), None) is None and not m._parameters and not m._buffers
-        return stateless or super().is_leaf_module(m, module_qualified_name)
+        counting = isinstance(m, nn.modules.batchnorm._NormBase)
+        return stateless or counting or super().is_leaf_module(m, module_qualified_name)
 
 
 def _by_fx(model: nn.Module) -> Trace:

@@ -1,27 +1,29 @@
-"""Networks whose cuts are tested: the listed architectures, as small as they can be without changing what they do."""
+"""Networks whose cuts are tested: the listed architectures, as small as they can be without changing what they do, and
+some of few layers (`own_nets`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import own_nets
 import pytest
 import torch
+from own_nets import CLASSES
 from torch import nn
 
 IMAGES = 3
-CLASSES = 5
 
 
 def alexnet() -> nn.Module:
-    return _narrow_classifier(_torchvision("alexnet"), (1, 4))
+    return _narrow_classifier(_torchvision("alexnet"), (1, 4), 9216)
 
 
 def vgg11() -> nn.Module:
-    return _narrow_classifier(_torchvision("vgg11"), (0, 3))
+    return _vgg("A")
 
 
 def vgg19() -> nn.Module:
-    return _narrow_classifier(_torchvision("vgg19"), (0, 3))
+    return _vgg("E")
 
 
 def resnet18() -> nn.Module:
@@ -29,11 +31,14 @@ def resnet18() -> nn.Module:
 
 
 def resnet50() -> nn.Module:
-    return _torchvision("resnet50")
+    return _torchvision("resnet50", width_per_group=16)
 
 
 def densenet121() -> nn.Module:
-    return _torchvision("densenet121", drop_rate=0.2)
+    torchvision = pytest.importorskip("torchvision")
+    return torchvision.models.DenseNet(
+        growth_rate=8, block_config=(6, 12, 24, 16), num_init_features=16, drop_rate=0.2, num_classes=CLASSES
+    )
 
 
 def vit_b_16() -> nn.Module:
@@ -47,12 +52,12 @@ def vit_b_16() -> nn.Module:
 
 def efficientnet_lite0() -> nn.Module:
     package = pytest.importorskip("efficientnet_lite_pytorch")
-    return package.EfficientNet.from_name("efficientnet-lite0", num_classes=CLASSES)
+    return package.EfficientNet.from_name("efficientnet-lite0", num_classes=CLASSES, width_coefficient=0.25)
 
 
 def convnext() -> nn.Module:
     timm = pytest.importorskip("timm")
-    return timm.create_model("convnext_atto", num_classes=CLASSES, drop_path_rate=0.3)
+    return timm.create_model("convnext_atto", num_classes=CLASSES, drop_path_rate=0.3, dims=(8, 16, 32, 64))
 
 
 def dinov2() -> nn.Module:
@@ -74,6 +79,11 @@ NETS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "efficientnet_lite0": (efficientnet_lite0, 32),
     "convnext": (convnext, 32),
     "dinov2": (dinov2, 56),
+    "tracked": (own_nets.Tracked, 16),
+    "overwriting": (own_nets.Overwriting, 16),
+    "branches": (own_nets.Branches, 16),
+    "shortcut": (own_nets.Shortcut, 16),
+    "exported_branches": (own_nets.ExportedBranches, 16),
 }
 
 
@@ -92,58 +102,25 @@ def logits_of(output: object) -> torch.Tensor:
     return output if isinstance(output, torch.Tensor) else output.logits
 
 
-class Tracked(nn.Module):
-    """Batch norms and functional dropout that only torch.export takes: Python reads a size."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.norm1 = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
-        self.conv2, self.norm2 = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
-        self.head = nn.Linear(4, CLASSES)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        maps = self.norm1(self.conv1(images))
-        if maps.shape[2] > 1:
-            maps = self.norm2(self.conv2(maps))
-        return self.head(nn.functional.dropout(maps.mean((2, 3)), 0.5, self.training))
-
-
-class Overwriting(nn.Module):
-    """Every way to work in place, on values that are read again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
-        self.head = nn.Linear(4, CLASSES)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        maps = self.conv1(images)
-        maps.mul_(2)
-        nn.functional.relu(maps, True)
-        more = self.conv2(maps)
-        more += maps
-        view = more.flatten(2).add_(1)
-        return self.head(more.mean((2, 3)) + view.mean(2))
-
-
-class OverwritingView(Overwriting):
-    """Reads a value of which only a view was overwritten: what no graph of values shows."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        maps = self.conv1(images)
-        maps.flatten(2).add_(1)
-        return self.head(self.conv2(maps).mean((2, 3)))
-
-
 def _torchvision(name: str, **options: object) -> nn.Module:
     torchvision = pytest.importorskip("torchvision")
     return torchvision.models.get_model(name, weights=None, num_classes=CLASSES, **options)
 
 
-def _narrow_classifier(model: nn.Module, layers: tuple[int, int]) -> nn.Module:
+def _vgg(layers: str) -> nn.Module:
+    """An eighth of the channels."""
+    vgg = pytest.importorskip("torchvision").models.vgg
+    widths = [width if width == "M" else width // 8 for width in vgg.cfgs[layers]]
+    features = vgg.make_layers(widths)
+    with torch.device("meta"):  # the classifier is another
+        model = vgg.VGG(features, init_weights=False)
+    return _narrow_classifier(model, (0, 3), 49 * widths[-2])
+
+
+def _narrow_classifier(model: nn.Module, layers: tuple[int, int], features: int) -> nn.Module:
     """64 channels for 4,096 in the classifier: a hundred million weights less."""
     first, second = layers
-    model.classifier[first] = nn.Linear(model.classifier[first].in_features, 64)
+    model.classifier[first] = nn.Linear(features, 64)
     model.classifier[second] = nn.Linear(64, 64)
     model.classifier[-1] = nn.Linear(64, CLASSES)
     return model

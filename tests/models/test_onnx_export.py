@@ -21,14 +21,17 @@ HERE = Path(__file__).parent
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-DIGEST = """
-import sys; sys.path[:0] = [{folder!r}, {here!r}]
+DIGESTED = {"resnet18": 5, "exported_branches": 3}
+DIGESTS = """
+import sys; sys.path[:0] = {folders}
 import hashlib, conftest, cut_nets
 from hapistore.models import onnx_program, trace
-side = cut_nets.NETS[{name!r}][1]
-net = trace(cut_nets.build({name!r}), (side, side))
-net.model.requires_grad_(False)
-print(hashlib.sha256(onnx_program(net.cut(net.cuts[{place}].index)[0], (side, side))).hexdigest())
+for name, place in {places}.items():
+    side = cut_nets.NETS[name][1]
+    net = trace(cut_nets.build(name), (side, side))
+    net.model.requires_grad_(False)
+    program = onnx_program(net.cut(net.cuts[place].index)[0], (side, side))
+    print(name, hashlib.sha256(program).hexdigest())
 """
 
 
@@ -39,9 +42,15 @@ def prefix_of(name: str, place: int):
     return net.cut(net.cuts[place].index)[0], (side, side)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_b_16", "convnext", "efficientnet_lite0", "dinov2"])
-def test_an_onnx_program_computes_the_features_of_any_number_of_images(name):
-    prefix, image_px = prefix_of(name, 12)
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("resnet18", 12), ("vit_b_16", 12), ("convnext", 12), ("efficientnet_lite0", 12), ("dinov2", 12),
+        ("branches", 8), ("shortcut", 3), ("exported_branches", 3),
+    ],
+)  # fmt: skip
+def test_an_onnx_program_computes_the_features_of_any_number_of_images(name, place):
+    prefix, image_px = prefix_of(name, place)
     data = onnx_program(prefix, image_px)
     onnx.checker.check_model(data, full_check=True)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -51,19 +60,25 @@ def test_an_onnx_program_computes_the_features_of_any_number_of_images(name):
         torch.testing.assert_close(torch.from_numpy(found), prefix(images), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "place"), [("resnet18", 5), ("dinov2", 8)])
-def test_one_prefix_has_one_digest(name, place, environment, tmp_path):
-    prefix, image_px = prefix_of(name, place)
+@pytest.fixture(scope="module")
+def digests(environment, tmp_path_factory):
+    """By name, as another process finds them, with the networks' code elsewhere."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for file in ("cut_nets.py", "own_nets.py"):
+        shutil.copy(HERE / file, folder)
+    program = DIGESTS.format(folders=[str(folder), str(HERE)], places=DIGESTED)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(line.split() for line in done.stdout.splitlines()[-len(DIGESTED) :])
+
+
+@pytest.mark.parametrize("name", DIGESTED)
+def test_one_prefix_has_one_digest(name, digests):
+    prefix, image_px = prefix_of(name, DIGESTED[name])
     data = onnx_program(prefix, image_px)
-    shutil.copy(HERE / "cut_nets.py", tmp_path)
     text = data.replace(b"\0", b" ")
     assert not any(trace_of in text for trace_of in (b"stack_trace", b".py", str(HERE).encode(), b"pkg.torch"))
-    program = DIGEST.format(folder=str(tmp_path), here=str(HERE), name=name, place=place)
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == hashlib.sha256(data).hexdigest()
+    assert digests[name] == hashlib.sha256(data).hexdigest()
     with torch.no_grad():
         next(prefix.parameters()).add_(1)
     assert onnx_program(prefix, image_px) != data

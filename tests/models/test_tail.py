@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,9 +10,6 @@ from torch import nn
 
 from hapistore.errors import UsageError
 from hapistore.models import cut, trace
-
-sys.path.insert(0, str(Path(__file__).parent))
-import cut_nets
 
 
 class Block(nn.Module):
@@ -192,47 +187,6 @@ def test_a_dropout_that_serves_frozen_and_trained_layers_is_off_in_the_frozen_on
     assert set(tail.state_dict()) < set(model.state_dict())
 
 
-class NoisyInTraining(nn.Module):
-    """An operator in training only, and another of the same kind in the same module."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.conv2, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 2)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        maps = self.conv1(images)
-        if self.training:
-            maps = maps * 3
-        return self.head((self.conv2(maps) * 2).mean((2, 3)))
-
-
-def test_operators_of_one_mode_are_not_taken_for_those_of_the_other(images):
-    model = NoisyInTraining()
-    network = trace(model, (16, 16))
-    assert [one.name for one in network.cuts] == ["conv1", "conv2", "mean"]
-    network.freeze("conv1")
-    prefix, tail = network.cut("conv1")
-    for training in (False, True):
-        tail.train(training)
-        torch.testing.assert_close(tail(prefix(images)), model(images))
-    network.freeze("conv2")
-    prefix, tail = network.cut("conv2")
-    torch.testing.assert_close(tail(prefix(images)), model.eval()(images))
-
-
-def test_tracing_leaves_the_network_as_it_is(images):
-    for build in (Net, cut_nets.Tracked):
-        model = build()
-        model.head.eval()
-        modes = [module.training for module in model.modules()]
-        state = copy.deepcopy(model.state_dict())
-        random = torch.get_rng_state()
-        trace(model, (16, 16))
-        assert [module.training for module in model.modules()] == modes
-        assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
-        assert torch.equal(torch.get_rng_state(), random)
-
-
 def test_a_copied_tail_is_a_network_of_its_own(net, images):
     net.freeze("block1")
     prefix, tail = net.cut("block1.relu")
@@ -245,14 +199,22 @@ def test_a_copied_tail_is_a_network_of_its_own(net, images):
     assert torch.equal(other(features), before) and net.model.training
 
 
-def test_networks_that_cannot_be_cut_say_why():
-    class Branches(nn.Module):
-        def forward(self, images):
-            return images if images.sum() > 0 else -images
+def test_all_of_it_is_the_network_with_what_is_frozen(net, images):
+    net.freeze("block1")
+    whole, model = net.whole(), net.model
+    assert set(whole.state_dict()) == set(model.state_dict())
+    assert all(whole.get_parameter(name) is parameter for name, parameter in model.named_parameters())
+    model.train()
+    assert not whole.get_submodule("block1.norm").training
+    whole(images).sum().backward()
+    assert model.block1.norm.num_batches_tracked == 0 and model.block2.norm.num_batches_tracked == 1
+    assert model.stem.weight.grad is None and model.head.weight.grad is not None
+    model.eval()
+    torch.testing.assert_close(whole(images), model(images))
 
-    with pytest.raises(UsageError, match=r"Branches cannot be cut: torch.fx .*, nor can torch.export"):
-        trace(Branches(), (8, 8))
-    with pytest.raises(UsageError, match="cannot be cut"):
-        trace(cut_nets.OverwritingView(), (8, 8))
-    with pytest.raises(UsageError, match="no place where one tensor crosses"):
-        trace(nn.Sequential(nn.ReLU()), (8, 8))
+
+def test_all_of_it_is_trained_where_nothing_is_frozen(net, images):
+    assert net.freeze_index == 0
+    net.whole().train()(images).sum().backward()
+    assert all(parameter.grad is not None for parameter in net.model.parameters())
+    assert net.model.block1.norm.num_batches_tracked == 1
