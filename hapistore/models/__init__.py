@@ -2,11 +2,15 @@
 
 from .backbone import Backbone
 from .cut_points import Cut
+from .cut_prefix import prefix_and_tail
 from .cutting import TracedNetwork, cut, trace
+from .known_preprocess import preprocess_for
 from .onnx_export import onnx_program
+from .pixel_network import WholeNetwork, normalised
 from .prefix import Prefix
 from .registry import backbone_names, load_backbone
 from .tail import Tail
+from .timing import seconds_at_cuts, training_seconds
 from .user_module import backbone_from_module
 
 __all__ = [
@@ -15,10 +19,16 @@ __all__ = [
     "Prefix",
     "Tail",
     "TracedNetwork",
+    "WholeNetwork",
     "backbone_from_module",
     "backbone_names",
     "cut",
     "load_backbone",
+    "normalised",
     "onnx_program",
+    "prefix_and_tail",
+    "preprocess_for",
+    "seconds_at_cuts",
     "trace",
+    "training_seconds",
 ]

@@ -38,6 +38,10 @@ class Backbone:
         if self.default_cut not in self.cuts:
             raise ValueError(f"default_cut is {self.default_cut!r}, expected one of {', '.join(self.cuts)}")
 
+    def whole(self) -> nn.Module:
+        """The whole network with its classifier, where it has one: normalised float32 [n, 3, height, width] in."""
+        return self.cuts["logits" if "logits" in self.cuts else self.default_cut]()
+
     def prefix(self, cut: str | None = None, *, decoder: str | None = None) -> Prefix:
         """The frozen network up to a cut, as a copy of its own.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -14,9 +15,9 @@ from .cut_points import Cut, Modes
 from .graph_module import GraphPart
 from .node_names import module_path
 from .prefix import frozen_copy, one_line
-from .slices import graph_between, parameters_of
+from .slices import Place, graph_between, parameters_of
 from .tail import Tail
-from .traces import trace_modes
+from .traces import Trace, trace_modes
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,31 @@ class TracedNetwork:
                 break
             found = one
         return found.index
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next((parameter.device for parameter in self.model.parameters()), torch.device("cpu"))
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the network computes: graphs, names and shapes, and the values of what is frozen."""
+        found = hashlib.sha256(
+            f"{self.image_px}\n{self._modes.eval.trace.graph}\n{self._modes.train.trace.graph}".encode()
+        )
+        for name, parameter in sorted(self.model.named_parameters()):
+            found.update(f"{name}\0{parameter.dtype}\0{tuple(parameter.shape)}\0".encode())
+            if parameter.numel() and not parameter.requires_grad:
+                found.update(parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return found.hexdigest()
+
+    @property
+    def eval_trace(self) -> Trace:
+        """The graph in evaluation mode."""
+        return self._modes.eval.trace
+
+    def place(self, cut: Cut) -> Place:
+        """The values of that graph that cross a cut."""
+        return self._modes.eval.place(cut.name)
 
     def freeze(self, until: str) -> None:
         """Make all parameters untrainable up to and including a module or the layer of a cut.

@@ -10,35 +10,11 @@ from torch import nn
 
 from ..errors import UsageError
 from ..images import Preprocess
-from .surgery import Wrapper, unwrapped
+from .pixel_network import PixelNetwork
+from .surgery import unwrapped
 
 # BatchNorm counts its training steps here; evaluation never reads it.
 _UNREAD_SUFFIX = "num_batches_tracked"
-
-
-class PixelNetwork(Wrapper):
-    """Normalisation and a network: uint8 [n, height, width, 3] to float32 [n, *feature_shape].
-
-    Plain tensor operations only, so that torch.export takes it with a dynamic n.
-    """
-
-    mean_levels: torch.Tensor
-    std_levels: torch.Tensor
-
-    def __init__(self, network: nn.Module, preprocess: Preprocess) -> None:
-        super().__init__(network)
-        # Not persistent: they belong to the preprocessing of a recipe, not to its weights.
-        for name, levels in (("mean_levels", preprocess.mean_levels), ("std_levels", preprocess.std_levels)):
-            self.register_buffer(
-                name, torch.tensor(levels, dtype=torch.float32, device="cpu").view(1, 3, 1, 1), persistent=False
-            )
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        # contiguous: a network may use view(), which the strides that permute leaves behind would break;
-        # done while a pixel value is still one byte.
-        levels = pixels.permute(0, 3, 1, 2).contiguous().to(torch.float32)
-        features: torch.Tensor = self.network((levels - self.mean_levels) / self.std_levels)
-        return features.to(torch.float32)
 
 
 class Prefix:

@@ -54,7 +54,7 @@ def load_timm(name: str, weights: Weights) -> Backbone:
     return Backbone(
         architecture=full_name,
         weights_name=weights.describe(f"timm weights ({_tagged_name(network, name)})"),
-        preprocess=_preprocess(timm.data.resolve_model_data_config(network), full_name),
+        preprocess=preprocess_from_data_config(timm.data.resolve_model_data_config(network), full_name),
         cuts={"pool": lambda: _Pool(trunk), "map": lambda: _Map(trunk), "logits": lambda: network},
         default_cut="pool",
     )
@@ -84,7 +84,7 @@ def _tagged_name(network: nn.Module, name: str) -> str:
     return f"{name}.{tag}" if tag and "." not in name else name
 
 
-def _preprocess(config: dict[str, Any], name: str) -> Preprocess:
+def preprocess_from_data_config(config: dict[str, Any], name: str) -> Preprocess:
     """Convert timm's data configuration, as its evaluation transform reads it.
 
     Raises:

@@ -1,0 +1,103 @@
+"""How long parts of a network take: where its time goes, and what a training step of a tail costs."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import Interpreter, Node
+from torch.utils import _pytree as pytree
+
+from .cutting import TracedNetwork
+from .traces import kept_modes
+
+_RUNS = 5
+_LEAST_S, _FIRST_BATCH = 0.05, 8
+
+
+def seconds_at_cuts(network: TracedNetwork, images: torch.Tensor) -> tuple[float, ...]:
+    """Seconds from the images to each cut, by PyTorch: shares of the whole that hold for others too.
+
+    Args:
+        images: normalised float32 [n, 3, height, width].
+    """
+    trace = network.eval_trace
+    with kept_modes(trace.root), torch.no_grad():
+        trace.root.eval()
+        for _ in range(2):  # the first run pays for allocations
+            run = _Timed(trace.root, graph=trace.graph)
+            run.run(images.clone())
+    return tuple(max(run.reached_s[value] for value in network.place(cut)) for cut in network.cuts)
+
+
+class _Timed(Interpreter):
+    """Seconds at which each value was there."""
+
+    def __init__(self, root: nn.Module, **options: Any) -> None:
+        super().__init__(root, **options)
+        self.reached_s: dict[Node, float] = {}
+        self._began = time.perf_counter()
+
+    def run_node(self, n: Node) -> Any:
+        if n.op == "placeholder":
+            self._began = time.perf_counter()
+        value = super().run_node(n)
+        if isinstance(value, torch.Tensor):
+            _wait(value.device)
+        self.reached_s[n] = time.perf_counter() - self._began
+        return value
+
+
+def training_seconds(tail: nn.Module, inputs: torch.Tensor, *, batch_size: int) -> list[float]:
+    """Seconds an image of training steps: forward, a loss, backward, gradient descent. A copy is trained.
+
+    Batches grow up to ``batch_size`` until one takes long enough to be measured.
+
+    Args:
+        inputs: what the tail takes, [n, ...] on its device; repeated as needed.
+
+    Returns:
+        one figure a run, several of them.
+    """
+    own = copy.deepcopy(tail).train()
+    step = _Step(own)
+    images = min(_FIRST_BATCH, batch_size)
+    step(_rows(inputs, images))
+    while step(_rows(inputs, images)) < _LEAST_S and images < batch_size:
+        images = min(2 * images, batch_size)
+        step(_rows(inputs, images))  # the first of a size pays for allocations
+    batch = _rows(inputs, images)
+    return [step(batch) / images for _ in range(_RUNS)]
+
+
+class _Step:
+    """One training step, by the clock."""
+
+    def __init__(self, tail: nn.Module) -> None:
+        self._tail = tail
+        self._trained = [parameter for parameter in tail.parameters() if parameter.requires_grad]
+        self._optimiser = torch.optim.SGD(self._trained, lr=1e-6, momentum=0.9) if self._trained else None
+
+    def __call__(self, batch: torch.Tensor) -> float:
+        began = time.perf_counter()
+        outputs = [value for value in pytree.tree_leaves(self._tail(batch)) if isinstance(value, torch.Tensor)]
+        if self._optimiser is not None:
+            self._optimiser.zero_grad(set_to_none=True)
+            loss = torch.stack([value.float().mean() for value in outputs if value.requires_grad]).sum()
+            loss.backward()
+            self._optimiser.step()
+        _wait(batch.device)
+        return time.perf_counter() - began
+
+
+def _rows(inputs: torch.Tensor, count: int) -> torch.Tensor:
+    return inputs.repeat(-(-count // len(inputs)), *[1] * (inputs.dim() - 1))[:count].contiguous()
+
+
+def _wait(device: torch.device) -> None:
+    """Accelerators work behind the caller's back."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
