@@ -2,7 +2,7 @@
 
 from .augmenting import AugmentOptions, parse_augment
 from .executors import EXECUTORS, Executor, ExecutorChoice, choose_executor, open_executor
-from .extracting import extract
+from .extracting import DEFAULT_CODEC, extract
 from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
 from .worker import (
@@ -16,6 +16,7 @@ from .worker import (
 )
 
 __all__ = [
+    "DEFAULT_CODEC",
     "EXECUTORS",
     "AugmentOptions",
     "Executor",

@@ -6,6 +6,7 @@ from .choice import ExecutorChoice
 from .choosing import choose_executor, open_executor
 from .eager import EagerExecutor
 from .inductor import InductorExecutor
+from .machine import machine
 from .onnx_runtime import OnnxExecutor
 from .openvino import OpenVINOExecutor
 from .protocol import Executor
@@ -20,5 +21,6 @@ __all__ = [
     "OnnxExecutor",
     "OpenVINOExecutor",
     "choose_executor",
+    "machine",
     "open_executor",
 ]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +14,10 @@ import torch
 from ...models import Prefix
 from ..user_cache import CacheFile
 from .agreement import Agreement
-from .candidates import cores
+from .machine import machine
 
 _FORMAT = 1
 _KEPT_CHECKS = 32
-_PACKAGES = ("hapistore", "torch", "openvino", "onnxruntime", "onnx", "onnxscript", "numpy")
 _log = logging.getLogger(__name__)
 
 
@@ -57,11 +53,8 @@ class ChoiceCache:
             "shape": list(prefix.feature_shape),
             "precision": precision,
             "device": "cpu",
-            "cpu": _cpu_name(),
-            "cores": cores(),
-            "threads": torch.get_num_threads(),
             "candidates": list(candidates),
-            "versions": _versions(),
+            **machine(),
         }
         self._file = CacheFile("executors", key)
 
@@ -116,21 +109,3 @@ def weights_digest(prefix: Prefix) -> str:
         if tensor.numel():
             found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = installed_version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
