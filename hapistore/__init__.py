@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .cache import ShardCache
-    from .catalog import View, open_view, transcode, verify_store
+    from .catalog import ImageView, View, open_view, transcode, verify_store
     from .errors import HapistoreError, UsageError
     from .extraction import (
         AugmentOptions,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         webdataset,
     )
     from .models import backbone_from_module, load_backbone
+    from .planning import Resources, SplitPlan, plan_split, profile_from_json
+    from .prepare import PrepareOptions, plan_training, prepare_training
     from .read import FeatureReader, ReadOptions, ReadStats
     from .read.image_reader import ImageReader
     from .stores import ObjectStore, open_store
@@ -53,13 +55,17 @@ _HOMES = {
     "FeatureReader": "read",
     "HapistoreError": "errors",
     "ImageReader": "read.image_reader",
+    "ImageView": "catalog",
     "IngestOptions": "ingestion",
     "Network": "extraction",
     "ObjectStore": "stores",
+    "PrepareOptions": "prepare",
     "Preprocess": "images",
     "ReadOptions": "read",
     "ReadStats": "read",
+    "Resources": "planning",
     "ShardCache": "cache",
+    "SplitPlan": "planning",
     "SubsetFrom": "ingestion",
     "UsageError": "errors",
     "View": "catalog",
@@ -80,6 +86,10 @@ _HOMES = {
     "open_store": "stores",
     "open_view": "catalog",
     "parquet": "ingestion",
+    "plan_split": "planning",
+    "plan_training": "prepare",
+    "prepare_training": "prepare",
+    "profile_from_json": "planning",
     "saved_dataset": "ingestion",
     "transcode": "catalog",
     "verify_store": "catalog",
@@ -93,13 +103,17 @@ __all__ = [
     "FeatureReader",
     "HapistoreError",
     "ImageReader",
+    "ImageView",
     "IngestOptions",
     "Network",
     "ObjectStore",
+    "PrepareOptions",
     "Preprocess",
     "ReadOptions",
     "ReadStats",
+    "Resources",
     "ShardCache",
+    "SplitPlan",
     "SubsetFrom",
     "UsageError",
     "View",
@@ -120,6 +134,10 @@ __all__ = [
     "open_store",
     "open_view",
     "parquet",
+    "plan_split",
+    "plan_training",
+    "prepare_training",
+    "profile_from_json",
     "saved_dataset",
     "transcode",
     "verify_store",

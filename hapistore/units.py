@@ -66,6 +66,16 @@ def format_bytes(count: float) -> str:
     return f"{count:.3g} TiB"
 
 
+def format_rate(bytes_per_s: float) -> str:
+    """A link's rate with three digits: ``1.25 Gbit/s``."""
+    bits = bytes_per_s * 8
+    for unit in ("bit/s", "kbit/s", "Mbit/s"):
+        if bits < 1000:
+            return f"{bits:.3g} {unit}"
+        bits /= 1000
+    return f"{bits:.3g} Gbit/s"
+
+
 def format_seconds(seconds: float) -> str:
     """Seconds for people: ``85 ms``, ``3.2 s``, ``4 min 10 s``."""
     if seconds < 1:

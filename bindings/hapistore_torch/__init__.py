@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from .dequantise import Dequantise
 from .iterable import FeatureIterable
 from .map_pipe import FeatureMapPipe
+from .offload import offload
 from .pipes import FeaturePipe, ImagePipe
 
 if TYPE_CHECKING:
     from .node import FeatureNode
 
-__all__ = ["Dequantise", "FeatureIterable", "FeatureMapPipe", "FeatureNode", "FeaturePipe", "ImagePipe"]
+__all__ = ["Dequantise", "FeatureIterable", "FeatureMapPipe", "FeatureNode", "FeaturePipe", "ImagePipe", "offload"]
 
 
 def __getattr__(name: str) -> Any:

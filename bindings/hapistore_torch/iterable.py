@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.data import IterableDataset
 
-from hapistore import View
+from hapistore import ImageView, View
 
 from .feed import Fed, Feed
 from .options import read_options
@@ -24,12 +24,14 @@ class FeatureIterable(Fed, IterableDataset):
     persist: they begin anew each time. Otherwise every pass is the next epoch.
 
     Args:
-        view: from ``hapistore.open_view``.
+        view: from ``hapistore.open_view``, or ``offload``; one of images yields uint8 [n, height, width, 3].
         batched: False gives single samples; a state is then taken between training batches only.
         pin_memory, options: as of `FeaturePipe`.
     """
 
-    def __init__(self, view: View, *, batched: bool = True, pin_memory: bool = False, **options: Any) -> None:
+    def __init__(
+        self, view: View | ImageView, *, batched: bool = True, pin_memory: bool = False, **options: Any
+    ) -> None:
         self._feed = Feed(feature_reader(view, read_options(options), pin_memory=pin_memory))
         self._batched = batched
 

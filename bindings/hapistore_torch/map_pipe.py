@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import MapDataPipe
 
-from hapistore import FeatureReader, UsageError, View
+from hapistore import FeatureReader, ImageView, UsageError, View
 
 from .options import read_options
 from .tensors import as_tensors, feature_reader, samples
@@ -24,14 +24,17 @@ class FeatureMapPipe(MapDataPipe):
     ahead.
 
     Args:
-        view: from ``hapistore.open_view``.
+        view: from ``hapistore.open_view``, or ``offload`` where a cut was chosen.
         options: those of ``hapistore.ReadOptions`` that say what is selected, not in which order.
 
     Raises:
-        UsageError: nothing is selected, a column is missing or incomplete, or an option is about the order.
+        UsageError: nothing is selected, a column is missing or incomplete, an option is about the order, or the view
+            is of images.
     """
 
-    def __init__(self, view: View, **options: Any) -> None:
+    def __init__(self, view: View | ImageView, **options: Any) -> None:
+        if isinstance(view, ImageView):
+            raise UsageError(f"{view} is read in an order only; use FeaturePipe")
         for name in options:
             if name in _NOT_HERE:
                 raise UsageError(f"{name} is about the order of rows, which is the sampler's here; use FeaturePipe")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torchdata.nodes import BaseNode
 
-from hapistore import View
+from hapistore import ImageView, View
 
 from .feed import Feed
 from .options import read_options
@@ -20,11 +20,11 @@ class FeatureNode(BaseNode):
     It reads ahead itself, on threads: no Prefetcher is wanted after it, and no process.
 
     Args:
-        view: from ``hapistore.open_view``.
+        view: from ``hapistore.open_view``, or ``offload``; one of images yields uint8 [n, height, width, 3].
         pin_memory, options: as of `FeaturePipe`.
     """
 
-    def __init__(self, view: View, *, pin_memory: bool = False, **options: Any) -> None:
+    def __init__(self, view: View | ImageView, *, pin_memory: bool = False, **options: Any) -> None:
         super().__init__()
         self._feed = Feed(feature_reader(view, read_options(options), pin_memory=pin_memory))
         self._batches: Iterator[Any] = iter(())

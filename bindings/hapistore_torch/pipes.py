@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.data import IterDataPipe
 
-from hapistore import ObjectStore, Preprocess, ReadOptions, View
+from hapistore import ImageView, ObjectStore, Preprocess, ReadOptions, View
 
 from .feed import Fed, Feed, worker_of_process
 from .options import read_options, shuffle_mode
@@ -91,7 +91,7 @@ class FeaturePipe(_Pipe):
     that the loader draws for it (``torch.manual_seed`` makes that reproducible); ``set_epoch`` overrides both.
 
     Args:
-        view: from ``hapistore.open_view``.
+        view: from ``hapistore.open_view``, or ``offload``; one of images yields uint8 [n, height, width, 3].
         batched: False gives single samples instead of training batches.
         pin_memory: read into pinned memory, from which copies to an accelerator do not wait.
         options: those of ``hapistore.ReadOptions``: ``subset``, ``label``, ``batch_size``, ``shuffle``, ``seed``, …
@@ -104,7 +104,9 @@ class FeaturePipe(_Pipe):
         UsageError: nothing is selected, a column is missing or incomplete, or there is no such option.
     """
 
-    def __init__(self, view: View, *, batched: bool = True, pin_memory: bool = False, **options: Any) -> None:
+    def __init__(
+        self, view: View | ImageView, *, batched: bool = True, pin_memory: bool = False, **options: Any
+    ) -> None:
         super().__init__(partial(feature_reader, view, pin_memory=pin_memory), read_options(options), batched)
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
 
-from hapistore import FeatureReader, ImageReader, ObjectStore, Preprocess, ReadOptions, View
+from hapistore import FeatureReader, ImageReader, ImageView, ObjectStore, Preprocess, ReadOptions, View
 
 
-def feature_reader(view: View, options: ReadOptions, *, pin_memory: bool = False) -> Callable[[], FeatureReader]:
-    """What opens a reader of features, in any process."""
+@overload
+def feature_reader(view: View, options: ReadOptions, *, pin_memory: bool = False) -> Callable[[], FeatureReader]: ...
+@overload
+def feature_reader(
+    view: View | ImageView, options: ReadOptions, *, pin_memory: bool = False
+) -> Callable[[], FeatureReader | ImageReader]: ...
+def feature_reader(
+    view: View | ImageView, options: ReadOptions, *, pin_memory: bool = False
+) -> Callable[[], FeatureReader | ImageReader]:
+    """What opens a reader of a view's features, or of its images, in any process."""
+    if isinstance(view, ImageView):
+        return image_reader(view.store, view.version.label, view.preprocess, options)
     return partial(_open_feature_reader, view, options, pin_memory)
 
 

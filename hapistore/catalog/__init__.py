@@ -11,9 +11,11 @@ from .datasets import (
     require_commits,
     resolve_version,
 )
+from .image_views import ImageView
 from .images import StoredShard, open_image_shard, store_image_shard
 from .inventory import FeatureSummary, codec_sizes, dataset_features
 from .marker import ensure_marker, require_store
+from .names import images_name
 from .recipes import find_recipe, load_recipe, register_recipe
 from .references import missing_objects, new_objects, require_stored, version_objects
 from .transcoding import TranscodeResult, transcode
@@ -23,6 +25,7 @@ from .views import View, open_view
 __all__ = [
     "Damage",
     "FeatureSummary",
+    "ImageView",
     "StoredShard",
     "TranscodeResult",
     "VerifyReport",
@@ -34,6 +37,7 @@ __all__ = [
     "ensure_marker",
     "find_recipe",
     "highest_number",
+    "images_name",
     "latest_version",
     "load_recipe",
     "missing_objects",

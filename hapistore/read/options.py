@@ -10,6 +10,9 @@ from ..errors import UsageError
 from .order import SHUFFLES
 from .steps import LAST
 
+KEPT_BYTES = 2 << 30
+"""How much of decompressed shards a reader keeps, where nothing else is said."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
@@ -62,7 +65,7 @@ class ReadOptions:
     take: int | None = None
     augment: bool | None = None
     dequantise: bool = True
-    memory_bytes: int = 2 << 30
+    memory_bytes: int = KEPT_BYTES
     cache: str | None = None
     cache_bytes: int | None = None
     cache_group: str | None = None
