@@ -46,8 +46,9 @@ class ShowProgress:
         elif now - self._last_line >= _LINE_EVERY_S:
             self._last_line = now
             rate = done / (now - self._started)
+            pace = f"{rate:.0f}/s" if rate >= 1 or not done else f"{1 / rate:.1f} s each"
             of = "" if total is None else f" of {total}"
-            click.echo(f"{self._what}: {done}{of} {self._unit}, {rate:.0f}/s", err=True)
+            click.echo(f"{self._what}: {done}{of} {self._unit}, {pace}", err=True)
 
     def _show_bar(self, done: int, total: int | None) -> None:
         if self._bar is None:

@@ -24,7 +24,9 @@ def profile(tmp_path):
 
 def test_plan_as_json(answer, profile):
     found = answer("plan", "--profile", profile, "--link", "200Mbit/s", "--batch-size", 100)
-    assert list(found) == ["index", "name", "predicted_epoch_s", "candidates"]
+    assert list(found) == [
+        "index", "name", "predicted_epoch_s", "policy", "link_bytes_per_s", "link_delay_s", "candidates",
+    ]  # fmt: skip
     assert (found["index"], found["name"]) == (2, "pool")
     assert found["predicted_epoch_s"] == pytest.approx(1000 * (0.01 + 2_000 / 25e6 + 0.001))
     assert [one["index"] for one in found["candidates"]] == [0, 1, 2]
@@ -63,3 +65,40 @@ def test_a_malformed_profile_is_refused_in_one_line(hapistore, profile, text, ex
 def test_a_link_that_is_no_rate_is_refused(hapistore, profile, rate):
     failed = hapistore("plan", "--profile", profile, f"--link={rate}", "--batch-size", 1)
     assert failed.returncode == 2 and "is no rate" in failed.stderr
+
+
+def test_a_network_is_measured_on_a_dataset_and_its_profile_plans_the_same(
+    succeed, answer, hapistore, photographs, write_manifest, tmp_path
+):
+    table = write_manifest(tmp_path / "cells.csv", [(path, "cell") for path in photographs[:24]])
+    store = ("--store", tmp_path / "store")
+    succeed("ingest", "cells", table, *store)
+    network = ("--model", "efficientnet_lite0", "--weights", "random", "--freeze-until", "network._blocks.0")
+    saved = ("--save-profile", tmp_path / "lite0.json")
+    found = answer("plan", "cells", *network, "--link", "1Mbit/s", "--batch-size", 8, "--epochs", 3, *store, *saved)
+    assert found["candidates"][0]["name"] == "images" and len(found["candidates"]) > 2
+    assert found["link_bytes_per_s"] == 125_000
+    profile = ("--profile", tmp_path / "lite0.json", "--link", "1Mbit/s", "--batch-size", 8, "--epochs", 3)
+    again = answer("plan", *profile, "--codec", "u8c+zstd")
+    assert [one["bytes_per_image"] for one in again["candidates"]] == [
+        one["bytes_per_image"] for one in found["candidates"]
+    ]
+    refused = hapistore("plan", *profile, "--codec", "f32")
+    assert refused.returncode == 2 and "codec f32 was not measured" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give DATASET and --model NAME, or --profile FILE"),
+        (("pets",), "give DATASET and --model NAME, or --profile FILE"),
+        (("--profile", "PROFILE"), "--profile needs --link"),
+        (("--profile", "PROFILE", "--link", "1Gbit/s", "--model", "efficientnet_lite0"), "--model means nothing"),
+        (("pets", "--model", "efficientnet_lite0", "--tenants", "2"), "--tenants means nothing with --model"),
+        (("pets", "--model", "efficientnet_lite0"), "no hapistore store"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_belong_together(hapistore, profile, tmp_path, arguments, said):
+    given = [profile if argument == "PROFILE" else argument for argument in arguments]
+    refused = hapistore("plan", *given, "--store", tmp_path / "none")
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1 and said in refused.stderr
