@@ -81,6 +81,12 @@ def shape(port: int, mbit: int) -> None:
         subprocess.run(command.split(), check=True)
 
 
+def reshape(mbit: int) -> None:
+    """Give the port that is shaped another rate."""
+    command = f"tc class change dev lo parent 1: classid 1:2 htb rate {mbit}mbit"
+    subprocess.run(command.split(), check=True)
+
+
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
