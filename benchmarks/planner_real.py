@@ -39,7 +39,7 @@ from .stores import enter_namespace, reshape, shape
 
 LINKS_MBIT = (50, 200, 1000)
 STORAGE_CORE, COMPUTE_CORE = 0, 1
-IMAGES, BATCH, EPOCHS = 192, 32, 5
+IMAGES, BATCH, EPOCHS = 128, 32, 5
 AGAIN_WITHIN, AGAIN = 1.25, 2
 
 

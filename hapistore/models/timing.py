@@ -14,8 +14,8 @@ from torch.utils import _pytree as pytree
 from .cutting import TracedNetwork
 from .traces import kept_modes
 
-_RUNS = 5
-_LEAST_S, _FIRST_BATCH = 0.05, 8
+_RUNS, _LONG_RUNS = 5, 3
+_LEAST_S, _FIRST_BATCH = 0.25, 8
 
 
 def seconds_at_cuts(network: TracedNetwork, images: torch.Tensor) -> tuple[float, ...]:
@@ -54,7 +54,8 @@ class _Timed(Interpreter):
 def training_seconds(tail: nn.Module, inputs: torch.Tensor, *, batch_size: int) -> list[float]:
     """Seconds an image of training steps: forward, a loss, backward, gradient descent. A copy is trained.
 
-    Batches grow up to ``batch_size`` until one takes long enough to be measured.
+    Batches grow up to ``batch_size``, unless one takes long before that. A step costs something for each image and
+    something once, for the weights; so two sizes are run then, and what an image costs at ``batch_size`` follows.
 
     Args:
         inputs: what the tail takes, [n, ...] on its device; repeated as needed.
@@ -62,15 +63,24 @@ def training_seconds(tail: nn.Module, inputs: torch.Tensor, *, batch_size: int) 
     Returns:
         one figure a run, several of them.
     """
-    own = copy.deepcopy(tail).train()
-    step = _Step(own)
+    step = _Step(copy.deepcopy(tail).train())
     images = min(_FIRST_BATCH, batch_size)
-    step(_rows(inputs, images))
+    step(_rows(inputs, images))  # the first of a size pays for allocations
     while step(_rows(inputs, images)) < _LEAST_S and images < batch_size:
         images = min(2 * images, batch_size)
-        step(_rows(inputs, images))  # the first of a size pays for allocations
-    batch = _rows(inputs, images)
-    return [step(batch) / images for _ in range(_RUNS)]
+        step(_rows(inputs, images))
+    many = _rows(inputs, images)
+    if images == batch_size:
+        return [step(many) / images for _ in range(_RUNS)]
+    few = _rows(inputs, images // 2)
+    step(few)
+    return [_at_batch_size(step(few), step(many), images, batch_size) for _ in range(_LONG_RUNS)]
+
+
+def _at_batch_size(few_s: float, many_s: float, images: int, batch_size: int) -> float:
+    """An image's share of a step of ``batch_size``, from steps of half as many images as ``images``, and of these."""
+    each_s = min(max(0.0, (many_s - few_s) / (images - images // 2)), many_s / images)
+    return each_s + (many_s - images * each_s) / batch_size
 
 
 class _Step:

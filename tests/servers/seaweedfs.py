@@ -59,6 +59,7 @@ def second_gateway(server: SeaweedFS) -> Iterator[SeaweedFS]:
     port = free_ports(1, room_above=10_000)[0]
     command = [
         _binary(), "s3", f"-filer=127.0.0.1:{server.filer}", f"-port={port}", "-ip.bind=127.0.0.1", "-port.iceberg=0",
+        "-port.lance=0",
         f"-config={server.folder / 's3.json'}",
     ]  # fmt: skip
     endpoint = f"http://127.0.0.1:{port}"
