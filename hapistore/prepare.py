@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Planned", "PrepareOptions", "Prepared", "plan_training", "prepare_planned", "prepare_training"]
 
 _log = logging.getLogger(__name__)
+GIVEN = "given"
+"""In place of a policy, where the cut was asked for."""
 OnProgress = Callable[[str, int, int], None]
 """Called with what is going on (``profile`` or ``extract``), how much of it is done, and how much there is."""
 
@@ -229,13 +231,15 @@ def in_words(planned: Planned) -> str:
     link = f"over a link of {format_rate(planned.link.bytes_per_s)}" if planned.link else "over the link given"
     if chosen.cut.index == SHIP_IMAGES:
         why = "" if planned.network.freeze_index else "; nothing before the first cut is frozen"
-        return f"{link}, shipping the images is best: {format_seconds(chosen.epoch_s)} an epoch{why}"
+        verb = "was asked for" if planned.plan.policy == GIVEN else "is best"
+        return f"{link}, shipping the images {verb}: {format_seconds(chosen.epoch_s)} an epoch{why}"
     cut = f"cut {chosen.cut.index} of {len(planned.network.cuts)} ({chosen.cut.name})"
+    verb = "was asked for" if planned.plan.policy == GIVEN else "is best"
     saved = ""
     if images.cut.index == SHIP_IMAGES:
         few, many = (format_bytes(one.cut.bytes_per_image) for one in (chosen, images))
         saved = f", where shipping the images takes {format_seconds(images.epoch_s)}; {few} an image in place of {many}"
-    return f"{link}, {cut} is best: {format_seconds(chosen.epoch_s)} an epoch{saved}"
+    return f"{link}, {cut} {verb}: {format_seconds(chosen.epoch_s)} an epoch{saved}"
 
 
 def _profile(
@@ -312,7 +316,7 @@ def _forced(found: SplitPlan, options: PrepareOptions) -> SplitPlan:
     asked = [one for one in found.candidates if options.cut in (one.cut.index, one.cut.name)]
     if not asked:
         raise UsageError(f"cut {options.cut!r} takes more memory, or its features more room, than there is")
-    return replace(found, policy="given", chosen=asked[0])
+    return replace(found, policy=GIVEN, chosen=asked[0])
 
 
 def _name(model: nn.Module, options: PrepareOptions) -> str:
