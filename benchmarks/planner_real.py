@@ -33,13 +33,13 @@ from hapistore.planning import POLICIES, Resources, plan_split, profile_from_jso
 from hapistore.prepare import PrepareOptions, plan_training, prepare_planned, prepare_training
 from hapistore_torch import FeaturePipe
 
-from .environment import write_result
+from .environment import RESULTS, read_result, write_result
 from .planner_nets import NETWORKS, Net
 from .stores import enter_namespace, reshape, shape
 
 LINKS_MBIT = (50, 200, 1000)
 STORAGE_CORE, COMPUTE_CORE = 0, 1
-IMAGES, BATCH, EPOCHS = 128, 32, 5
+IMAGES, BATCH, EPOCHS = 96, 32, 5
 AGAIN_WITHIN, AGAIN = 1.25, 2
 
 
@@ -179,8 +179,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ProcessPoolExecutor(1, context, _on_core, (COMPUTE_CORE,)) as compute,
         ):
             tiers = Tiers(storage, compute, server.url("cells"), gateway.url("cells"))
-            found = [measure(tiers, name, lambda text: print(text, flush=True)) for name in options.networks]
-    result = {"images": IMAGES, "batch_size": BATCH, "epochs": EPOCHS, "networks": found}
+            for name in options.networks:
+                keep(measure(tiers, name, lambda text: print(text, flush=True)))
+
+
+def keep(found: dict[str, Any]) -> None:
+    """Write what was found of a network, beside what is known of others by the same settings."""
+    settings = {"images": IMAGES, "batch_size": BATCH, "epochs": EPOCHS}
+    known = read_result("planner_real") if (RESULTS / "planner_real.json").exists() else {}
+    others = known.get("networks", []) if {name: known.get(name) for name in settings} == settings else []
+    by_name = {one["network"]: one for one in [*others, found]}
+    result = {**settings, "networks": [by_name[name] for name in NETWORKS if name in by_name]}
     print(write_result("planner_real", result, packages=["torchvision", "timm"]))
 
 

@@ -107,6 +107,11 @@ class _LeafTracer(Tracer):
         counting = isinstance(m, nn.modules.batchnorm._NormBase)
         return stateless or counting or super().is_leaf_module(m, module_qualified_name)
 
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        """Only the images are unknown: what else may be given keeps its default, on which the code may branch."""
+        images = list(inspect.signature(root_fn).parameters)[1]
+        return root_fn, [self.root, self.create_proxy("placeholder", images, (), {})]
+
 
 def _by_fx(model: nn.Module) -> Trace:
     return Trace(model, _LeafTracer().trace(model))

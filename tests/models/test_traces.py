@@ -50,6 +50,27 @@ def test_operators_of_one_mode_are_not_taken_for_those_of_the_other(images):
     torch.testing.assert_close(tail(prefix(images)), model.eval()(images))
 
 
+class Masking(own_nets.Branches):
+    """What else may be given is what the code branches on, in the last of its layers too: timm's ViTs do so."""
+
+    def forward(self, images: torch.Tensor, mask: torch.Tensor | None = None, *, scale: float = 1.0, **more):
+        logits = super().forward(images)
+        if mask is not None:
+            logits = logits * mask
+        return logits * scale
+
+
+def test_other_arguments_keep_their_defaults(images):
+    plain, masking = own_nets.Branches(), Masking()
+    masking.load_state_dict(plain.state_dict())
+    names = [one.name for one in trace(plain, (16, 16)).cuts]
+    network = trace(masking, (16, 16))
+    assert [one.name for one in network.cuts] == names
+    network.freeze(names[0])
+    prefix, tail = network.cut(names[0])
+    torch.testing.assert_close(tail.eval()(prefix(images)), plain.eval()(images))
+
+
 class DroppingInPlace(nn.Module):
     def __init__(self) -> None:
         super().__init__()
