@@ -21,6 +21,11 @@ def test_a_long_row_of_one_size_is_measured_here_and_there():
     assert {later - earlier for earlier, later in zip(found, found[1:], strict=False)} <= {4, 5}
 
 
+def test_a_class_token_makes_no_other_size():
+    found = worth_measuring([196.0] * 3 + [197.0] * 24 + [1.0], list(range(1, 29)))
+    assert found == [0, 3, 6, 9, 12, 15, 18, 21, 24, 26, 27]
+
+
 def test_what_grows_again_is_left_out_but_for_the_last():
     assert worth_measuring([10, 60, 60, 9, 50], [1, 2, 3, 4, 5]) == [0, 3, 4]
     assert worth_measuring([7], [0.0]) == [0]
@@ -35,4 +40,4 @@ def test_no_cut_that_is_left_out_sends_less_than_all_that_are_taken_before_it(ne
     for place, size in enumerate(sizes):
         taken_to_there = [sizes[one] for one in found if one <= place]
         same_or_smaller_later = [sizes[one] for one in found if one >= place and sizes[one] <= size]
-        assert place in found or min(taken_to_there, default=1 << 30) <= size or same_or_smaller_later
+        assert place in found or min(taken_to_there, default=1 << 30) <= size or same_or_smaller_later, place
