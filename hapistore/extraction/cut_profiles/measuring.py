@@ -124,6 +124,7 @@ class _Profiler:
         self._options, self._name = options, name
         self._decode_s = self._decoding()
         self._costs: dict[int, PrefixCost] = {}
+        self._fixed_s: defaultdict[int, list[float]] = defaultdict(list)
         self._forward_s: defaultdict[int, list[float]] = defaultdict(list)
         self._train_s: defaultdict[int, list[float]] = defaultdict(list)
         self.executor = ""
@@ -140,6 +141,7 @@ class _Profiler:
         cost = prefix_cost(prefix, pixels, codecs, device=options.device, precision=options.precision)
         self._costs.setdefault(cut.index, cost)
         self.executor = cost.executor
+        self._fixed_s[cut.index].append(cost.fixed_s)
         self._forward_s[cut.index] += cost.seconds
         self._train_s[cut.index] += self._training(tail, torch.from_numpy(cost.features))
 
@@ -168,7 +170,7 @@ class _Profiler:
             storage_s_high=self._decode_s + forward_high_s,
             compute_s_per_image=train_s,
             compute_s_high=train_high_s,
-            storage_fixed_s=cost.fixed_s,
+            storage_fixed_s=min(self._fixed_s[cut.index]),
             memory_fixed_bytes=cost.memory_fixed_bytes,
             memory_bytes_per_image=cost.memory_bytes_per_image,
             codecs=cost.codecs,
