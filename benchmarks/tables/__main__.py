@@ -12,7 +12,7 @@ from pathlib import Path
 from .caching import cache_link_table, cache_table
 from .extraction import extract_table, forward_table, jobs_table, memory_table, plan_table
 from .features import augmentation_table, codecs_table, gather_table, probe_table
-from .planning import planner_oracle_table
+from .planning import planner_oracle_table, planner_real_table
 from .reading import read_cold_table, read_table
 from .storing import demo_table, ingest_table, stores_table
 
@@ -37,6 +37,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "plan": plan_table,
     "jobs": jobs_table,
     "planner_oracle": planner_oracle_table,
+    "planner_real": planner_real_table,
 }
 
 
