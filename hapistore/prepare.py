@@ -68,7 +68,7 @@ class PrepareOptions:
     codec: str = DEFAULT_CODEC
     cache_bytes: float = KEPT_BYTES
     disk_bytes: float | None = None
-    sample: int = 32
+    sample: int = 16
     extract: ExtractOptions = field(default_factory=ExtractOptions)
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from .traces import kept_modes
 
 _RUNS, _LONG_RUNS = 5, 3
 _LEAST_S, _FIRST_BATCH = 0.25, 8
+_MOST_S = 4.0  # of all runs: steps are long where other work has the machine, or the network is for another
 
 
 def seconds_at_cuts(network: TracedNetwork, images: torch.Tensor) -> tuple[float, ...]:
@@ -63,18 +65,28 @@ def training_seconds(tail: nn.Module, inputs: torch.Tensor, *, batch_size: int) 
     Returns:
         one figure a run, several of them.
     """
-    step = _Step(copy.deepcopy(tail).train())
+    step, until = _Step(copy.deepcopy(tail).train()), time.perf_counter() + _MOST_S
     images = min(_FIRST_BATCH, batch_size)
-    step(_rows(inputs, images))  # the first of a size pays for allocations
+    first_s = step(_rows(inputs, images))  # the first of a size pays for allocations
+    if time.perf_counter() > until:
+        return [first_s / images]
     while step(_rows(inputs, images)) < _LEAST_S and images < batch_size:
         images = min(2 * images, batch_size)
         step(_rows(inputs, images))
     many = _rows(inputs, images)
     if images == batch_size:
-        return [step(many) / images for _ in range(_RUNS)]
+        return _until(until, _RUNS, lambda: step(many) / images)
     few = _rows(inputs, images // 2)
     step(few)
-    return [_at_batch_size(step(few), step(many), images, batch_size) for _ in range(_LONG_RUNS)]
+    return _until(until, _LONG_RUNS, lambda: _at_batch_size(step(few), step(many), images, batch_size))
+
+
+def _until(until: float, runs: int, measure: Callable[[], float]) -> list[float]:
+    """So many runs, fewer where time is up before, but one."""
+    found = [measure()]
+    while len(found) < runs and time.perf_counter() < until:
+        found.append(measure())
+    return found
 
 
 def _at_batch_size(few_s: float, many_s: float, images: int, batch_size: int) -> float:

@@ -73,12 +73,15 @@ def test_a_network_is_measured_on_a_dataset_and_its_profile_plans_the_same(
     table = write_manifest(tmp_path / "cells.csv", [(path, "cell") for path in photographs[:24]])
     store = ("--store", tmp_path / "store")
     succeed("ingest", "cells", table, *store)
-    network = ("--model", "efficientnet_lite0", "--weights", "random", "--freeze-until", "network._blocks.0")
+    network = ("--model", "efficientnet_lite0", "--weights", "random", "--freeze-until", "network._bn0")
     saved = ("--save-profile", tmp_path / "lite0.json")
-    found = answer("plan", "cells", *network, "--link", "1Mbit/s", "--batch-size", 8, "--epochs", 3, *store, *saved)
-    assert found["candidates"][0]["name"] == "images" and len(found["candidates"]) > 2
+    # Threads that wait for each other make PyTorch's steps fifty times as slow beside other tests.
+    alone = {"variables": {"OMP_NUM_THREADS": "1"}}
+    options = ("--link", "1Mbit/s", "--batch-size", 8, "--epochs", 3)
+    found = answer("plan", "cells", *network, *options, *store, *saved, **alone)
+    assert found["candidates"][0]["name"] == "images" and len(found["candidates"]) > 1
     assert found["link_bytes_per_s"] == 125_000
-    profile = ("--profile", tmp_path / "lite0.json", "--link", "1Mbit/s", "--batch-size", 8, "--epochs", 3)
+    profile = ("--profile", tmp_path / "lite0.json", *options)
     again = answer("plan", *profile, "--codec", "u8c+zstd")
     assert [one["bytes_per_image"] for one in again["candidates"]] == [
         one["bytes_per_image"] for one in found["candidates"]

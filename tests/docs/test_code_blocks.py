@@ -23,6 +23,8 @@ DOCUMENTS = [
     "docs/cache.md",
     "docs/planning.md",
 ]
+# Threads that wait for each other make PyTorch's steps fifty times as slow beside other tests.
+ALONE = {"OMP_NUM_THREADS": "1"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -50,8 +52,9 @@ def test_blocks_run(document, tmp_path, imagenet, hapistore, environment):
             # Loader workers that are spawned import the script again.
             script.write_text(text)
             done = subprocess.run(
-                [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
-            )
+                [sys.executable, script], cwd=tmp_path, env={**environment, **ALONE}, capture_output=True, text=True,
+                timeout=240,
+            )  # fmt: skip
             assert done.returncode == 0, done.stderr
         else:
             assert language == "text", f"what is a {language} block?"
@@ -76,5 +79,5 @@ def run_line(words: list[str], hapistore, folder: Path) -> None:
         assert set(words[1:]) <= make_targets()
         return
     assert words[0] == "hapistore", words
-    done = hapistore(*words[1:], cwd=folder)
+    done = hapistore(*words[1:], cwd=folder, variables=ALONE)
     assert done.returncode == 0, done.stderr

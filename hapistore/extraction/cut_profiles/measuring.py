@@ -137,8 +137,10 @@ class _Profiler:
             self._train_s[SHIP_IMAGES] += self._training(whole, torch.from_numpy(pixels))
             return
         prefix, tail = prefix_and_tail(network, cut.index, preprocess=self._preprocess, name=self._name)
-        codecs = () if cut.index in self._costs else options.codecs
-        cost = prefix_cost(prefix, pixels, codecs, device=options.device, precision=options.precision)
+        cost = prefix_cost(
+            prefix, pixels, options.codecs, device=options.device, precision=options.precision,
+            again=cut.index in self._costs,
+        )  # fmt: skip
         self._costs.setdefault(cut.index, cost)
         self.executor = cost.executor
         self._fixed_s[cut.index].append(cost.fixed_s)

@@ -42,12 +42,19 @@ class PrefixCost:
 
 
 def prefix_cost(
-    prefix: Prefix, pixels: np.ndarray, codecs: Sequence[str], *, device: str | None, precision: str
+    prefix: Prefix,
+    pixels: np.ndarray,
+    codecs: Sequence[str],
+    *,
+    device: str | None,
+    precision: str,
+    again: bool = False,
 ) -> PrefixCost:
     """Run a prefix as an extraction would.
 
     Args:
         pixels: uint8 [n, height, width, 3].
+        again: only its times are wanted.
 
     Raises:
         UsageError: there is no such device, precision or codec here. HapistoreError: the images do not pass.
@@ -56,14 +63,14 @@ def prefix_cost(
     choice = choose_executor(prefix, sample=pixels[:4], device=device, precision=precision)
     fixed_s = time.perf_counter() - began
     with closing(choice.executor) as executor:
-        fixed, per_image = _memory(executor, pixels[0])
+        fixed, per_image = (0.0, 0.0) if again else _memory(executor, pixels[0])
         features, seconds = _run(executor, pixels)
     return PrefixCost(
         seconds=seconds,
         fixed_s=fixed_s,
         memory_fixed_bytes=fixed,
         memory_bytes_per_image=per_image,
-        codecs={codec: codec_cost(features, codec) for codec in codecs},
+        codecs={} if again else {codec: codec_cost(features, codec) for codec in codecs},
         features=features,
         executor=f"{executor.name} on {executor.device}",
     )
