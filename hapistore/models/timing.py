@@ -17,7 +17,7 @@ from .traces import kept_modes
 
 _RUNS, _LONG_RUNS = 5, 3
 _LEAST_S, _FIRST_BATCH = 0.25, 8
-_MOST_S = 4.0  # of all runs: steps are long where other work has the machine, or the network is for another
+_MOST_S = 1.5  # of all runs: steps are long where other work has the machine, or the network is for another
 
 
 def seconds_at_cuts(network: TracedNetwork, images: torch.Tensor) -> tuple[float, ...]:
