@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import AlreadyExists, NotFound, TransientError
+from ..errors import AlreadyExists, DamagedError, NotFound, TransientError
 from .protocol import Capabilities, ObjectInfo, ObjectStore
 from .retrying import Retrier, RetryOptions
+from .sound import read_sound
 
 _Out = TypeVar("_Out")
 _PAGE = 1000  # names
-_READS = 5  # of an object, to find out whose it is
 FindCapabilities = Callable[[ObjectStore], Capabilities]
 
 
@@ -101,16 +101,17 @@ class RetryingStore:
         self._retrier.run("deleting", name, attempt)
 
     def _holds(self, name: str, expected: memoryview) -> bool:
-        """Whether an object has these bytes. Others count once they came twice: links change bytes now and then."""
-        others: list[memoryview] = []
-        for _ in range(_READS):
-            found = self.inner.get(name)
-            if found == expected:
-                return True
-            if found in others:
-                break
-            others.append(found)
-        return False
+        """Whether an object has these bytes; others count only where they come so again."""
+
+        def compare(data: memoryview, *, where: str) -> None:
+            if data != expected:
+                raise DamagedError("other-bytes", "it has other bytes than were sent", where=where)
+
+        try:
+            read_sound(lambda: self.inner.get(name), compare, where=name)
+        except DamagedError:
+            return False
+        return True
 
     def _run(self, operation: str, name: str, request: Callable[[], _Out]) -> _Out:
         return self._retrier.run(operation, name, lambda _: request())
