@@ -44,8 +44,8 @@ class PrepareOptions:
         freeze_all: freeze all but the last layer that has weights.
         cut: index or name of the cut to take in place of the planned one; 0 ships the images.
         policy: as in `plan_split`.
-        preprocess: what turns encoded bytes into the network's input; None: what a timm or transformers network says of
-            itself, else a centre crop of 224 pixels as in most of ImageNet's.
+        preprocess: what turns encoded bytes into the network's input; None: what a network of hapistore's, timm or
+            transformers says of itself, else a centre crop of 224 pixels as in most of ImageNet's.
         name: of the architecture in recipes; default: the class of the network.
         link: what training gets of the link to the store: ``1Gbit/s``, or bytes a second; None: measured.
         epochs, batch_size: of the training.

@@ -39,8 +39,13 @@ class Backbone:
             raise ValueError(f"default_cut is {self.default_cut!r}, expected one of {', '.join(self.cuts)}")
 
     def whole(self) -> nn.Module:
-        """The whole network with its classifier, where it has one: normalised float32 [n, 3, height, width] in."""
-        return self.cuts["logits" if "logits" in self.cuts else self.default_cut]()
+        """The whole network with its classifier, where it has one: normalised float32 [n, 3, height, width] in.
+
+        Its attribute ``preprocess`` is the backbone's, for `preprocess_for`.
+        """
+        network = self.cuts["logits" if "logits" in self.cuts else self.default_cut]()
+        object.__setattr__(network, "preprocess", self.preprocess)  # neither a tensor nor a module
+        return network
 
     def prefix(self, cut: str | None = None, *, decoder: str | None = None) -> Prefix:
         """The frozen network up to a cut, as a copy of its own.

@@ -16,11 +16,17 @@ _STD = (58.395, 57.12, 57.375)
 
 
 def preprocess_for(model: nn.Module) -> Preprocess:
-    """A timm network's own data configuration; a transformers network's image size; else a centre crop of 224 pixels.
+    """What a network says of itself, else a centre crop of 224 pixels.
+
+    That is a `Preprocess` in its attribute ``preprocess``, as a `Backbone`'s whole network has it; a timm network's
+    data configuration; or a transformers network's image size.
 
     Raises:
         UsageError: a timm network's preprocessing is of a kind hapistore lacks.
     """
+    own = getattr(model, "preprocess", None)
+    if isinstance(own, Preprocess):
+        return own
     config = getattr(model, "pretrained_cfg", None)
     if isinstance(config, dict) and "input_size" in config:
         return preprocess_from_data_config(_as_evaluated(config), type(model).__name__)

@@ -86,7 +86,7 @@ class TestKept:
         cuts = [{"index": 0, "name": "images", "bytes_per_image": 9, **costs}]
         cuts.append({"index": 3, "name": "stem.2", "bytes_per_image": 5, **costs})
         fields = {"input_bytes_per_image": 9, "freeze_index": 3, "images": 48, "overlap": "full", "cuts": cuts}
-        return profile_from_json(fields)
+        return profile_from_json({**fields, "about": {"model": "small", "threads": "2"}})
 
     @staticmethod
     def kept(model, *, freeze="body", preprocess=PREPROCESS, name="small", dataset="d", **options):
@@ -101,10 +101,10 @@ class TestKept:
             model.fc.weight.add_(1.0)
             model.head[0].bias.zero_()
         assert self.kept(model).load() == profile
+        assert self.kept(model, name="other").load().about["model"] == "other"
         assert self.kept(model, dataset="e").load() is None
         assert self.kept(model, batch_size=7).load() is None
         assert self.kept(model, codecs=("f32",)).load() is None
-        assert self.kept(model, name="other").load() is None
         assert self.kept(model, at=3).load() == profile == self.kept(model, at="stem.2").load()
         assert self.kept(model, at=2).load() is None
         other = copy.deepcopy(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 from ...errors import UsageError
@@ -23,6 +24,7 @@ class KeptProfile:
 
     Args:
         dataset: digests of its image shards.
+        name: what the network is called here: a profile holds for the same network under any name.
     """
 
     def __init__(
@@ -30,7 +32,6 @@ class KeptProfile:
     ) -> None:
         key: dict[str, Any] = {
             "format": _FORMAT,
-            "name": name,
             "network": network.digest(),
             "freeze_index": network.freeze_index,
             "dataset": dataset,
@@ -42,7 +43,7 @@ class KeptProfile:
             "decode_threads": options.decode_threads,
             "machine": machine(),
         }
-        self._at = options.at
+        self._at, self._name = options.at, name
         self._file = CacheFile("cuts", json.loads(json.dumps(key)))  # tuples as lists, as a key that is read has them
 
     def load(self) -> ModelProfile | None:
@@ -52,6 +53,7 @@ class KeptProfile:
             if found is None:
                 return None
             profile = profile_from_json(found)
+            profile = replace(profile, about={**profile.about, "model": self._name})
             known = {one for cut in profile.cuts for one in (cut.index, cut.name)}
             return profile if self._at is None or self._at in known else None
         # Anything may stand in a file that something else has written.
