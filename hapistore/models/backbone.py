@@ -41,10 +41,11 @@ class Backbone:
     def whole(self) -> nn.Module:
         """The whole network with its classifier, where it has one: normalised float32 [n, 3, height, width] in.
 
-        Its attribute ``preprocess`` is the backbone's, for `preprocess_for`.
+        Its attribute ``hapistore_preprocess`` is the backbone's preprocessing, for `preprocess_for`.
         """
         network = self.cuts["logits" if "logits" in self.cuts else self.default_cut]()
-        object.__setattr__(network, "preprocess", self.preprocess)  # neither a tensor nor a module
+        # Neither a tensor nor a module; by a name that no network has of its own.
+        object.__setattr__(network, "hapistore_preprocess", self.preprocess)
         return network
 
     def prefix(self, cut: str | None = None, *, decoder: str | None = None) -> Prefix:

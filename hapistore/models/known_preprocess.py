@@ -18,13 +18,13 @@ _STD = (58.395, 57.12, 57.375)
 def preprocess_for(model: nn.Module) -> Preprocess:
     """What a network says of itself, else a centre crop of 224 pixels.
 
-    That is a `Preprocess` in its attribute ``preprocess``, as a `Backbone`'s whole network has it; a timm network's
-    data configuration; or a transformers network's image size.
+    That is a `Preprocess` in its attribute ``hapistore_preprocess``, as a `Backbone`'s whole network has it; a timm
+    network's data configuration; or a transformers network's image size.
 
     Raises:
         UsageError: a timm network's preprocessing is of a kind hapistore lacks.
     """
-    own = getattr(model, "preprocess", None)
+    own = getattr(model, "hapistore_preprocess", None)
     if isinstance(own, Preprocess):
         return own
     config = getattr(model, "pretrained_cfg", None)
