@@ -25,7 +25,7 @@ from ...models import (
     training_seconds,
 )
 from ...planning import SHIP_IMAGES, CutProfile, ModelProfile, worth_measuring
-from .prefix_cost import PrefixCost, prefix_cost
+from .prefix_cost import PrefixCost, prefix_cost, prefix_times
 from .sample import ImageSample
 
 _RUNS = 5
@@ -137,15 +137,15 @@ class _Profiler:
             self._train_s[SHIP_IMAGES] += self._training(whole, torch.from_numpy(pixels))
             return
         prefix, tail = prefix_and_tail(network, cut.index, preprocess=self._preprocess, name=self._name)
-        cost = prefix_cost(
-            prefix, pixels, options.codecs, device=options.device, precision=options.precision,
-            again=cut.index in self._costs,
-        )  # fmt: skip
-        self._costs.setdefault(cut.index, cost)
-        self.executor = cost.executor
-        self._fixed_s[cut.index].append(cost.fixed_s)
-        self._forward_s[cut.index] += cost.seconds
-        self._train_s[cut.index] += self._training(tail, torch.from_numpy(cost.features))
+        if cut.index in self._costs:
+            times = prefix_times(prefix, pixels, device=options.device, precision=options.precision)
+        else:
+            cost = prefix_cost(prefix, pixels, options.codecs, device=options.device, precision=options.precision)
+            self._costs[cut.index], times = cost, cost.times
+        self.executor = times.executor
+        self._fixed_s[cut.index].append(times.fixed_s)
+        self._forward_s[cut.index] += times.seconds
+        self._train_s[cut.index] += self._training(tail, torch.from_numpy(times.features))
 
     def images(self) -> CutProfile:
         """The whole network in the compute tier."""

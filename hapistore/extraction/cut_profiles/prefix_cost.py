@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,62 +21,76 @@ _NO_DIGEST = "0" * 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrefixCost:
-    """One prefix, measured.
+class PrefixTimes:
+    """One prefix, run.
 
     Attributes:
         seconds: an image's time in the network, one figure a run.
         fixed_s: until the executor was there, checked.
-        memory_fixed_bytes, memory_bytes_per_image: of an extraction batch of n: ``fixed + n * per image``.
-        codecs: by spec string; features: float32 [n, *shape], of the images it was measured with.
+        features: float32 [n, *shape], of the images it was measured with.
         executor: what ran it, for people.
     """
 
     seconds: tuple[float, ...]
     fixed_s: float
-    memory_fixed_bytes: float
-    memory_bytes_per_image: float
-    codecs: dict[str, CodecCost]
     features: np.ndarray
     executor: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class PrefixCost:
+    """One prefix, measured in every way.
+
+    Attributes:
+        memory_fixed_bytes, memory_bytes_per_image: of an extraction batch of n: ``fixed + n * per image``.
+        codecs: by spec string.
+    """
+
+    times: PrefixTimes
+    memory_fixed_bytes: float
+    memory_bytes_per_image: float
+    codecs: dict[str, CodecCost]
+
+
 def prefix_cost(
-    prefix: Prefix,
-    pixels: np.ndarray,
-    codecs: Sequence[str],
-    *,
-    device: str | None,
-    precision: str,
-    again: bool = False,
+    prefix: Prefix, pixels: np.ndarray, codecs: Sequence[str], *, device: str | None, precision: str
 ) -> PrefixCost:
-    """Run a prefix as an extraction would.
+    """Run a prefix as an extraction would, and look what it takes.
 
     Args:
         pixels: uint8 [n, height, width, 3].
-        again: only its times are wanted.
 
     Raises:
         UsageError: there is no such device, precision or codec here. HapistoreError: the images do not pass.
     """
+    with _opened(prefix, pixels, device, precision) as (executor, fixed_s):
+        fixed, per_image = _memory(executor, pixels[0])
+        times = _run(executor, pixels, fixed_s)
+    return PrefixCost(
+        times=times,
+        memory_fixed_bytes=fixed,
+        memory_bytes_per_image=per_image,
+        codecs={codec: codec_cost(times.features, codec) for codec in codecs},
+    )
+
+
+def prefix_times(prefix: Prefix, pixels: np.ndarray, *, device: str | None, precision: str) -> PrefixTimes:
+    """As `prefix_cost`, of one that was measured before: how long it takes this time."""
+    with _opened(prefix, pixels, device, precision) as (executor, fixed_s):
+        return _run(executor, pixels, fixed_s)
+
+
+@contextmanager
+def _opened(prefix: Prefix, pixels: np.ndarray, device: str | None, precision: str) -> Iterator[tuple[Executor, float]]:
+    """Its executor, and the seconds until it was there."""
     began = time.perf_counter()
     choice = choose_executor(prefix, sample=pixels[:4], device=device, precision=precision)
     fixed_s = time.perf_counter() - began
     with closing(choice.executor) as executor:
-        fixed, per_image = (0.0, 0.0) if again else _memory(executor, pixels[0])
-        features, seconds = _run(executor, pixels)
-    return PrefixCost(
-        seconds=seconds,
-        fixed_s=fixed_s,
-        memory_fixed_bytes=fixed,
-        memory_bytes_per_image=per_image,
-        codecs={} if again else {codec: codec_cost(features, codec) for codec in codecs},
-        features=features,
-        executor=f"{executor.name} on {executor.device}",
-    )
+        yield executor, fixed_s
 
 
-def _run(executor: Executor, pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
+def _run(executor: Executor, pixels: np.ndarray, fixed_s: float) -> PrefixTimes:
     features = executor.run(pixels)
     seconds = []
     for _ in range(_RUNS):
@@ -85,7 +99,8 @@ def _run(executor: Executor, pixels: np.ndarray) -> tuple[np.ndarray, tuple[floa
             executor.run(pixels)
             images += len(pixels)
         seconds.append((time.perf_counter() - began) / images)
-    return features, tuple(seconds)
+    name = f"{executor.name} on {executor.device}"
+    return PrefixTimes(seconds=tuple(seconds), fixed_s=fixed_s, features=features, executor=name)
 
 
 def _memory(executor: Executor, image: np.ndarray) -> tuple[float, float]:
