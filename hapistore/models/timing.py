@@ -17,7 +17,9 @@ from .traces import kept_modes
 
 _RUNS, _LONG_RUNS = 5, 3
 _LEAST_S, _FIRST_BATCH = 0.25, 8
-_MOST_S = 1.5  # of all runs: steps are long where other work has the machine, or the network is for another
+# No run begins later than this after the first: steps are long where other work has the machine, or the network is
+# for another one.
+_MOST_S = 1.5
 
 
 def seconds_at_cuts(network: TracedNetwork, images: torch.Tensor) -> tuple[float, ...]:
@@ -63,7 +65,7 @@ def training_seconds(tail: nn.Module, inputs: torch.Tensor, *, batch_size: int) 
         inputs: what the tail takes, [n, ...] on its device; repeated as needed.
 
     Returns:
-        one figure a run, several of them.
+        one figure a run: several, or one where steps take long.
     """
     step, until = _Step(copy.deepcopy(tail).train()), time.perf_counter() + _MOST_S
     images = min(_FIRST_BATCH, batch_size)
