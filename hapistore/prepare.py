@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 from collections.abc import Callable
@@ -14,10 +13,10 @@ from hapistore_format import DatasetVersion, get_codec
 from .catalog import ImageView, View, images_name, open_view, require_store, resolve_version
 from .errors import UsageError
 from .extraction import DEFAULT_CODEC, ExtractOptions, extract
-from .extraction.cut_profiles import KeptProfile, ProfileOptions, profile_cuts, sample_images
+from .extraction.cut_profiles import ProfileOptions, check_cut, measured_profile
 from .images import Preprocess
 from .models import TracedNetwork, WholeNetwork, prefix_and_tail, preprocess_for, trace
-from .planning import SHIP_IMAGES, CutProfile, ModelProfile, Resources, SplitPlan, plan_split
+from .planning import GIVEN, SHIP_IMAGES, CutProfile, ModelProfile, Resources, SplitPlan, plan_split
 from .read import KEPT_BYTES
 from .stores import LinkSpeed, ObjectStore, measure_link
 from .units import format_bytes, format_rate, format_seconds, parse_rate
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Planned", "PrepareOptions", "Prepared", "plan_training", "prepare_planned", "prepare_training"]
 
 _log = logging.getLogger(__name__)
-GIVEN = "given"
-"""In place of a policy, where the cut was asked for."""
 OnProgress = Callable[[str, int, int], None]
 """Called with what is going on (``profile`` or ``extract``), how much of it is done, and how much there is."""
 
@@ -157,7 +154,7 @@ def plan_training(
         network.freeze(options.freeze_until)
     if options.freeze_all:
         network.freeze(network.cuts[-1].name)
-    _check_cut(network, options.cut)
+    check_cut(network, options.cut)
     measured = _profile(network, store, version, preprocess, options, on_progress)
     profile = measured.through(options.codec)
     profile = replace(profile, cuts=_that_may_be_stored(profile, options))
@@ -172,7 +169,7 @@ def plan_training(
         measured=measured,
         profile=profile,
         link=link,
-        plan=_forced(found, options),
+        plan=found if options.cut is None else found.with_cut(options.cut),
     )
 
 
@@ -258,23 +255,16 @@ def _profile(
         decode_threads=options.extract.decode_threads,
         at=None if options.cut == SHIP_IMAGES else options.cut,
     )
-    name = _name(network.model, options)
-    images = hashlib.sha256("".join(shard.images for shard in version.shards).encode()).hexdigest()
-    kept = KeptProfile(network, images, preprocess, measure, name=name)
-    known = kept.load()
-    if known is not None:
-        return known
-    sample = sample_images(store, version, preprocess, count=options.sample)
-    profile = profile_cuts(
+    return measured_profile(
         network,
-        sample,
+        store,
+        version,
         preprocess,
         measure,
-        name=name,
+        name=_name(network.model, options),
+        sample=options.sample,
         on_progress=on_progress and (lambda done, total: on_progress("profile", done, total)),
     )
-    kept.save(profile)
-    return profile
 
 
 def _that_may_be_stored(profile: ModelProfile, options: PrepareOptions) -> tuple[CutProfile, ...]:
@@ -297,26 +287,6 @@ def _resources(options: PrepareOptions, link: LinkSpeed | None) -> Resources:
         memory_bytes=options.extract.memory_bytes,
         extracted_first=True,
     )
-
-
-def _check_cut(network: TracedNetwork, at: int | str | None) -> None:
-    """Refuse a cut that cannot be, before anything is measured."""
-    possible = [one for cut in network.cuts[: network.freeze_index] for one in (cut.index, cut.name)]
-    if at not in (None, SHIP_IMAGES, *possible):
-        raise UsageError(
-            f"cut {at!r} is none that can be; there are 1 to {network.freeze_index}, or by name "
-            f"{', '.join(map(str, possible[1::2]))}; 0 ships the images"
-        )
-
-
-def _forced(found: SplitPlan, options: PrepareOptions) -> SplitPlan:
-    """The plan, but with the cut that was asked for."""
-    if options.cut is None:
-        return found
-    asked = [one for one in found.candidates if options.cut in (one.cut.index, one.cut.name)]
-    if not asked:
-        raise UsageError(f"cut {options.cut!r} takes more memory, or its features more room, than there is")
-    return replace(found, policy=GIVEN, chosen=asked[0])
 
 
 def _name(model: nn.Module, options: PrepareOptions) -> str:

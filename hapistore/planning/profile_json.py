@@ -7,13 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import UsageError
+from .json_fields import field, line, number, object_of, shown, whole
 from .profile import CodecCost, CutProfile, ModelProfile
 
-# Above any byte count or time that can be meant, and far below what sums to infinity.
-_MOST = 1e15
-_LONGEST = 1000  # characters of a name; modules nest
 _COSTS = ("bytes_per_image", "storage_s_per_image", "compute_s_per_image")
 _OPTIONAL = ("storage_fixed_s", "memory_fixed_bytes", "memory_bytes_per_image")
+_LONGEST_CODEC = 100
 _OVERLAPS = {"full": True, "none": False}
 
 
@@ -23,16 +22,16 @@ def profile_from_json(value: object) -> ModelProfile:
     Raises:
         UsageError: a field is missing, or holds something else than a profile may; the message begins with its path.
     """
-    fields = _object(value, "profile")
-    freeze_index = _whole(fields, "freeze_index", "freeze_index")
-    cuts = _cuts(_field(fields, "cuts", "cuts"))
+    fields = object_of(value, "profile")
+    freeze_index = whole(fields, "freeze_index", "freeze_index")
+    cuts = _cuts(field(fields, "cuts", "cuts"))
     if all(cut.index > freeze_index for cut in cuts):
         raise UsageError(f"cuts: all lie behind freeze_index {freeze_index}, expected at least one at or before it")
     return ModelProfile(
-        input_bytes_per_image=_number(fields, "input_bytes_per_image", "input_bytes_per_image"),
+        input_bytes_per_image=number(fields, "input_bytes_per_image", "input_bytes_per_image"),
         freeze_index=freeze_index,
-        images=_whole(fields, "images", "images", least=1),
-        overlapped=_overlapped(_field(fields, "overlap", "overlap")),
+        images=whole(fields, "images", "images", least=1),
+        overlapped=_overlapped(field(fields, "overlap", "overlap")),
         cuts=cuts,
         about=_texts(fields.get("about", {}), "about"),
     )
@@ -46,32 +45,39 @@ def profile_to_json(profile: ModelProfile) -> dict[str, Any]:
         "freeze_index": profile.freeze_index,
         "images": profile.images,
         "overlap": "full" if profile.overlapped else "none",
-        "cuts": [{key: value for key, value in asdict(cut).items() if value is not None} for cut in profile.cuts],
+        "cuts": [cut_to_json(cut) for cut in profile.cuts],
     }
+
+
+def cut_to_json(cut: CutProfile) -> dict[str, Any]:
+    """Plain data that `cut_from_json` reads."""
+    return {key: value for key, value in asdict(cut).items() if value is not None}
 
 
 def _cuts(value: object) -> tuple[CutProfile, ...]:
     if not isinstance(value, list) or not value:
-        raise UsageError(f"cuts: found {_shown(value)}, expected a list of at least one cut")
+        raise UsageError(f"cuts: found {shown(value)}, expected a list of at least one cut")
     cuts: dict[int, CutProfile] = {}
     for place, item in enumerate(value):
-        cut = _cut(item, f"cuts[{place}]")
+        cut = cut_from_json(item, f"cuts[{place}]")
         if cut.index in cuts:
             raise UsageError(f"cuts[{place}].index: found {cut.index} twice, expected each index once")
         cuts[cut.index] = cut
     return tuple(cuts[index] for index in sorted(cuts))
 
 
-def _cut(value: object, where: str) -> CutProfile:
-    fields = _object(value, where)
-    name = _field(fields, "name", f"{where}.name")
-    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= _LONGEST:
-        raise UsageError(f"{where}.name: found {_shown(name)}, expected a text of one line")
-    numbers = {key: _number(fields, key, f"{where}.{key}") for key in _COSTS}
-    others = {key: _number(fields, key, f"{where}.{key}") for key in _OPTIONAL if key in fields}
+def cut_from_json(value: object, where: str) -> CutProfile:
+    """One cut; ``where`` is its path in messages.
+
+    Raises:
+        UsageError: as `profile_from_json`.
+    """
+    fields = object_of(value, where)
+    numbers = {key: number(fields, key, f"{where}.{key}") for key in _COSTS}
+    others = {key: number(fields, key, f"{where}.{key}") for key in _OPTIONAL if key in fields}
     return CutProfile(
-        index=_whole(fields, "index", f"{where}.index"),
-        name=name,
+        index=whole(fields, "index", f"{where}.index"),
+        name=line(fields, "name", f"{where}.name"),
         **numbers,
         **others,
         codecs=_codecs(fields.get("codecs", {}), f"{where}.codecs"),
@@ -82,21 +88,23 @@ def _cut(value: object, where: str) -> CutProfile:
 
 def _codecs(value: object, where: str) -> dict[str, CodecCost]:
     found = {}
-    for codec, item in _object(value, where).items():
-        fields = _object(item, f"{where}.{codec}")
-        found[codec] = CodecCost(**{key: _number(fields, key, f"{where}.{codec}.{key}") for key in _COSTS})
+    for codec, item in object_of(value, where).items():
+        if not codec.isprintable() or len(codec) > _LONGEST_CODEC:
+            raise UsageError(f"{where}: found the name {shown(codec)}, expected a codec such as u8c+zstd")
+        fields = object_of(item, f"{where}.{codec}")
+        found[codec] = CodecCost(**{key: number(fields, key, f"{where}.{codec}.{key}") for key in _COSTS})
     return found
 
 
 def _texts(value: object, where: str) -> dict[str, str]:
-    return {key: text for key, text in _object(value, where).items() if isinstance(text, str)}
+    return {key: text for key, text in object_of(value, where).items() if isinstance(text, str)}
 
 
 def _high(fields: Mapping[str, Any], key: str, typical: float, where: str) -> float | None:
     """The most that was measured, where it is told."""
     if key not in fields:
         return None
-    high = _number(fields, key, f"{where}.{key}")
+    high = number(fields, key, f"{where}.{key}")
     if high < typical:
         raise UsageError(f"{where}.{key}: found {high:g}, expected at least the {typical:g} it is the most of")
     return high
@@ -104,41 +112,5 @@ def _high(fields: Mapping[str, Any], key: str, typical: float, where: str) -> fl
 
 def _overlapped(value: object) -> bool:
     if not isinstance(value, str) or value not in _OVERLAPS:
-        raise UsageError(f"overlap: found {_shown(value)}, expected 'full' or 'none'")
+        raise UsageError(f"overlap: found {shown(value)}, expected 'full' or 'none'")
     return _OVERLAPS[value]
-
-
-def _object(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{where}: found {_shown(value)}, expected an object")
-    return value
-
-
-def _field(fields: Mapping[str, Any], key: str, where: str) -> Any:
-    if key not in fields:
-        raise UsageError(f"{where}: missing; add it to the profile")
-    return fields[key]
-
-
-def _number(fields: Mapping[str, Any], key: str, where: str) -> float:
-    value = _field(fields, key, where)
-    # Comparisons with NaN are false, so it fails here too.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
-        raise UsageError(f"{where}: found {_shown(value)}, expected a number from 0 to {_MOST:g}")
-    return float(value)
-
-
-def _whole(fields: Mapping[str, Any], key: str, where: str, least: int = 0) -> int:
-    value = _field(fields, key, where)
-    if type(value) is not int or not least <= value <= _MOST:
-        raise UsageError(f"{where}: found {_shown(value)}, expected a whole number from {least} to {_MOST:g}")
-    return value
-
-
-def _shown(value: object) -> str:
-    """A value in a message: short, on one line."""
-    if isinstance(value, (list, dict)):
-        kind = "a list" if isinstance(value, list) else "an object"
-        return f"{kind} of {len(value)}" if value else f"{kind} of none"
-    text = ascii(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"

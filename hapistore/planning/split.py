@@ -12,6 +12,9 @@ from .policies import POLICIES
 from .profile import SHIP_IMAGES, CutProfile, ModelProfile
 from .resources import Resources
 
+GIVEN = "given"
+"""In place of a policy, where the cut was asked for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SplitPlan:
@@ -42,6 +45,17 @@ class SplitPlan:
             f"{format_seconds(saved)} less than the slowest; link {link}, epochs {self.resources.epochs}"
         )
         return "\n".join(lines)
+
+    def with_cut(self, cut: int | str) -> SplitPlan:
+        """The same with the cut of that index or name, whatever the policy says; its policy is `GIVEN`.
+
+        Raises:
+            UsageError: it is no candidate.
+        """
+        asked = [one for one in self.candidates if cut in (one.cut.index, one.cut.name)]
+        if not asked:
+            raise UsageError(f"cut {cut!r} takes more memory, or its features more room, than there is")
+        return replace(self, policy=GIVEN, chosen=asked[0])
 
 
 def plan_split(profile: ModelProfile, resources: Resources, policy: str = "cost") -> SplitPlan:

@@ -122,7 +122,7 @@ class _Profiler:
     ) -> None:
         self._network, self._sample, self._preprocess = network, sample, preprocess
         self._options, self._name = options, name
-        self._decode_s = self._decoding()
+        self._decode_s = decode_seconds(sample, preprocess, options.decode_threads)
         self._costs: dict[int, PrefixCost] = {}
         self._fixed_s: defaultdict[int, list[float]] = defaultdict(list)
         self._forward_s: defaultdict[int, list[float]] = defaultdict(list)
@@ -149,7 +149,7 @@ class _Profiler:
 
     def images(self) -> CutProfile:
         """The whole network in the compute tier."""
-        usual_s, high_s = _usual_and_high(self._train_s[SHIP_IMAGES])
+        usual_s, high_s = usual_and_high(self._train_s[SHIP_IMAGES])
         return CutProfile(
             index=SHIP_IMAGES,
             name="images",
@@ -162,8 +162,8 @@ class _Profiler:
     def cut(self, cut: Cut) -> CutProfile:
         """What was measured of a cut."""
         cost = self._costs[cut.index]
-        forward_s, forward_high_s = _usual_and_high(self._forward_s[cut.index])
-        train_s, train_high_s = _usual_and_high(self._train_s[cut.index])
+        forward_s, forward_high_s = usual_and_high(self._forward_s[cut.index])
+        train_s, train_high_s = usual_and_high(self._train_s[cut.index])
         return CutProfile(
             index=cut.index,
             name=cut.name,
@@ -181,18 +181,19 @@ class _Profiler:
     def _training(self, tail: torch.nn.Module, inputs: torch.Tensor) -> Sequence[float]:
         return training_seconds(tail, inputs.to(self._network.device), batch_size=self._options.batch_size)
 
-    def _decoding(self) -> float:
-        """Seconds an image, all threads together."""
-        seconds = []
-        with ThreadPoolExecutor(self._options.decode_threads, thread_name_prefix="decode") as pool:
-            for _ in range(_RUNS):
-                began = time.perf_counter()
-                list(pool.map(self._preprocess, self._sample.encoded))
-                seconds.append((time.perf_counter() - began) / len(self._sample.encoded))
-        return _usual_and_high(seconds)[0]
+
+def decode_seconds(sample: ImageSample, preprocess: Preprocess, threads: int) -> float:
+    """Seconds an image takes to be decoded, all threads together."""
+    seconds = []
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        for _ in range(_RUNS):
+            began = time.perf_counter()
+            list(pool.map(preprocess, sample.encoded))
+            seconds.append((time.perf_counter() - began) / len(sample.encoded))
+    return usual_and_high(seconds)[0]
 
 
-def _usual_and_high(seconds: Sequence[float]) -> tuple[float, float]:
+def usual_and_high(seconds: Sequence[float]) -> tuple[float, float]:
     """The first quartile, and the most of the faster half: other work on a machine only ever slows a run."""
     faster = sorted(seconds)[: -(-len(seconds) // 2)]
     return statistics.median(faster), faster[-1]
