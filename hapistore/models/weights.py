@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .packages import import_package
 from .prefix import one_line
 
 _SEED = 0
+_device: ContextVar[str] = ContextVar("device", default="cpu")
 _PICKLES = (".pth", ".pt", ".bin", ".pkl", ".pickle", ".ckpt")
 
 
@@ -61,9 +63,19 @@ def parse_weights(text: str) -> Weights:
 
 def build_on_cpu(build: Callable[[], nn.Module]) -> nn.Module:
     """Build a network on the CPU with the fixed seed, leaving the caller's random state alone."""
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with torch.random.fork_rng(devices=[]), torch.device(_device.get()):
         torch.manual_seed(_SEED)
         return build()
+
+
+@contextlib.contextmanager
+def building_on(device: str) -> Iterator[None]:
+    """Let ``build_on_cpu`` build elsewhere, for this thread: on ``meta``, where tensors have shapes and no values."""
+    token = _device.set(device)
+    try:
+        yield
+    finally:
+        _device.reset(token)
 
 
 def load_weights_file(network: nn.Module, weights: Weights, name: str) -> None:
