@@ -12,7 +12,7 @@ from ..appearing import check_free
 from ..catalog import register_recipe, require_store, resolve_version
 from ..catalog.codec_choice import AUTO, check_max_error
 from ..catalog.recipes import keep_registered
-from ..models import Prefix
+from ..models import AnyPrefix
 from ..stores import ObjectStore
 from .filling import Forwarding, extract_recipes
 from .forwarding import Forward
@@ -30,7 +30,7 @@ DEFAULT_CODEC = "u8c+zstd"
 def extract(
     store: ObjectStore,
     dataset: str,
-    prefix: Prefix,
+    prefix: AnyPrefix,
     *,
     codecs: Sequence[str] = (DEFAULT_CODEC,),
     max_error: float | None = None,
@@ -89,7 +89,7 @@ def extract(
 class _Alone:
     """An executor for this extraction only."""
 
-    def __init__(self, store: ObjectStore, recipe: Recipe, prefix: Prefix, options: ExtractOptions) -> None:
+    def __init__(self, store: ObjectStore, recipe: Recipe, prefix: AnyPrefix, options: ExtractOptions) -> None:
         self._store, self._recipe, self._prefix, self._options = store, recipe, prefix, options
 
     def most_at_once(self, rows: int) -> int:

@@ -11,7 +11,7 @@ from hapistore_format.recipe import PRECISIONS
 from hapistore_format.weights import RawTensor, write_weights
 
 from ..errors import UsageError
-from ..models import Prefix
+from ..models import AnyPrefix
 
 _DTYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
@@ -19,7 +19,7 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def recipe_of(prefix: Prefix, *, precision: str = "f32") -> tuple[Recipe, bytes]:
+def recipe_of(prefix: AnyPrefix, *, precision: str = "f32") -> tuple[Recipe, bytes]:
     """The recipe of a prefix, and the file of its frozen weights.
 
     Args:

@@ -9,8 +9,8 @@ import weakref
 
 import numpy as np
 
-from ...errors import ExecutorFailed, HapistoreError, OutOfMemory
-from ...models import Prefix
+from ...errors import ExecutorFailed, HapistoreError, OutOfMemory, UsageError
+from ...models import AnyPrefix, OnnxPrefix
 from .. import memory
 from .candidates import BY_LABEL
 from .child_handle import ChildHandle, Death
@@ -34,13 +34,15 @@ class ChildExecutor:
     outside may meet it by chance. The child has no credentials in its environment and no open files of ours.
 
     The child makes its executor from a program that was exported here, so a network that cannot be exported cannot run
-    in a child. Peaks and idle memory count this process in, whose memory the budget is for as well (on a CPU).
+    in a child; of a prefix that came as an ONNX program, from that, confined. Peaks and idle memory count this process
+    in, whose memory the budget is for as well (on a CPU).
 
     Args:
         label: of one of ``CANDIDATES``.
         device: a torch device; other than ``cpu`` for label ``torch`` only.
         memory_bytes: what both processes may occupy; far beyond it, the child's allocations fail (on a CPU).
-        patience_s: how long the child may be silent, besides what its batches take.
+        patience_s: how long the child may be silent, besides what its batches take; first_image_s: how long an image
+            may take before one was measured; start_s: how long it may take to be ready.
 
     Attributes:
         restarts: how often it was started again.
@@ -52,13 +54,15 @@ class ChildExecutor:
 
     def __init__(
         self,
-        prefix: Prefix,
+        prefix: AnyPrefix,
         label: str,
         precision: str = "f32",
         *,
         device: str = "cpu",
         memory_bytes: int | None = None,
         patience_s: float = 60.0,
+        first_image_s: float = _FIRST_IMAGE_S,
+        start_s: float = _START_S,
     ) -> None:
         candidate = BY_LABEL[label]
         self.name, self.variant, self.precision, self.device = candidate.name, candidate.variant, precision, device
@@ -69,9 +73,15 @@ class ChildExecutor:
             "device": device,
             "memory_bytes": memory_bytes and max(1, memory_bytes - memory.resident_bytes()),
         }
-        self._child = ChildHandle(SavedProgram.of(prefix, candidate.save), setup)
+        if isinstance(prefix, OnnxPrefix):
+            if (label, precision, device) != ("onnx", "f32", "cpu"):
+                raise UsageError(f"{prefix.architecture} is an ONNX program, which runs as onnx f32 on CPUs only")
+            confine = "required" if prefix.must_confine else "optional"
+            self._child = ChildHandle(SavedProgram.of_onnx(prefix), setup, confine=confine)
+        else:
+            self._child = ChildHandle(SavedProgram.of(prefix, candidate.save), setup)
         self._end = weakref.finalize(self, self._child.close)
-        self._patience_s = patience_s
+        self._patience_s, self._first_image_s, self._start_s = patience_s, first_image_s, start_s
         self._slowest_s = 0.0
         self._peak = self._idle = self._free = 0
         self.restarts = -1
@@ -129,7 +139,7 @@ class ChildExecutor:
         self._end()
 
     def _ask(self, pixels: np.ndarray) -> Message | Death:
-        per_image = self._slowest_s * _TIMES_SLOWEST or _FIRST_IMAGE_S
+        per_image = self._slowest_s * _TIMES_SLOWEST or self._first_image_s
         started = time.monotonic()
         answer = self._child.ask(Kind.RUN, pixels, timeout_s=self._patience_s + len(pixels) * per_image)
         if isinstance(answer, Message):
@@ -153,7 +163,7 @@ class ChildExecutor:
         tried = 0
         while True:
             self._child.start()
-            answer = self._child.ask(Kind.START, timeout_s=_START_S)
+            answer = self._child.ask(Kind.START, timeout_s=self._start_s)
             if isinstance(answer, Message):
                 break
             tried += 1

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .child_messages import Kind, Message, receive, send
+from .confining import confined_command
 from .saved_program import SavedProgram
 from .shared_array import SharedArray, open_unnamed
 
@@ -85,17 +86,23 @@ class ChildHandle:
     Args:
         program: what it makes its executor from; closed with this.
         setup: what else it is told; plain data.
+        confine: for a program that somebody else wrote, ``required`` or ``optional``, as in `confined_command`.
     """
 
-    def __init__(self, program: SavedProgram, setup: Mapping[str, Any]) -> None:
-        self._program = program
+    def __init__(self, program: SavedProgram, setup: Mapping[str, Any], *, confine: str | None = None) -> None:
+        self._program, self._confine = program, confine
         self._pixels, self._features = (SharedArray(open_unnamed(purpose)) for purpose in ("pixels", "features"))
         self._feature_shape = program.feature_shape
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._lifeline, self._stderr = -1, -1
         self.pid = 0
-        self._setup = {**setup, "pixel_shape": program.pixel_shape, "feature_shape": program.feature_shape}
+        self._setup = {
+            **setup,
+            "pixel_shape": program.pixel_shape,
+            "feature_shape": program.feature_shape,
+            "levels": program.levels,
+        }
 
     @property
     def alive(self) -> bool:
@@ -118,18 +125,24 @@ class ChildHandle:
                 "weights": self._program.descriptors[1],
             }
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"{__package__}.child_process", json.dumps({**self._setup, **inherited})],
+                self._command(json.dumps({**self._setup, **inherited})),
                 pass_fds=tuple(inherited.values()),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
-                env=_environment(),
+                env=child_environment(),
                 start_new_session=True,  # Ctrl-C is the parent's to answer
             )
             self.pid = self._process.pid
         finally:
             theirs.close()
             os.close(end)
+
+    def _command(self, setup: str) -> list[str]:
+        module = f"{__package__}.child_process"
+        if self._confine is None:
+            return [sys.executable, "-m", module, setup]
+        return confined_command(module, setup, required=self._confine == "required")
 
     def ask(self, kind: Kind, pixels: np.ndarray | None = None, *, timeout_s: float) -> Message | Death:
         """Hand pixels over, if there are any, and wait for the answer; a child that gives none is ended."""
@@ -191,7 +204,8 @@ class ChildHandle:
         return Death(status, hung, text)
 
 
-def _environment() -> dict[str, Any]:
+def child_environment() -> dict[str, str]:
+    """What a child gets of ours."""
     kept = {name: value for name, value in os.environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
     # As this process finds its modules; the folder it was started in is not one of them unless it is here.
     return {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONSAFEPATH": "1"}

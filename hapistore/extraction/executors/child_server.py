@@ -35,10 +35,15 @@ def serve(setup: dict[str, Any], channel: socket.socket) -> None:
     shapes = tuple(setup["pixel_shape"]), tuple(setup["feature_shape"])
     shared = _Memory(SharedArray(setup["pixels"]), SharedArray(setup["features"]), *shapes)
     program = SavedProgram(
-        (setup["program"], setup["weights"]), pixel_shape=shared.pixel_shape, feature_shape=shared.feature_shape
+        (setup["program"], setup["weights"]),
+        pixel_shape=shared.pixel_shape,
+        feature_shape=shared.feature_shape,
+        levels=setup["levels"],
     )
     if receive(channel) is None:
         return
+    if setup["levels"] and setup["memory_bytes"]:  # a program that somebody else wrote: opening it takes memory too
+        _limit_memory(setup["memory_bytes"], memory.mapped_bytes(), for_good=True)
     try:
         executor = _open(setup, program)
     except Exception as error:  # compiling fails in as many ways as there are networks
@@ -71,13 +76,14 @@ def _run(executor: Executor, shared: _Memory, rows: int) -> Message:
     return Message(Kind.DONE, rows, executor.peak_bytes(), idle, executor.free_bytes())
 
 
-def _limit_memory(more_bytes: int, mapped_bytes: int) -> None:
+def _limit_memory(more_bytes: int, mapped_bytes: int, *, for_good: bool = False) -> None:
     """Let allocations fail that go far beyond a budget.
 
     Args:
         more_bytes: what the budget leaves; mapped_bytes: private memory that is mapped now.
+        for_good: nothing in this process can raise the limit again.
     """
     limit = mapped_bytes + max(_LEAST_ROOM, int(_SLACK * more_bytes))
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit if for_good else hard))

@@ -14,10 +14,12 @@ import torch
 from hapistore_format.recipe import PRECISIONS
 
 from ...errors import UsageError
-from ...models import Prefix
+from ...models import AnyPrefix, OnnxPrefix, Prefix
+from .. import memory
 from .agreement import Agreement
 from .candidates import BY_LABEL, CANDIDATES, EXECUTORS, Candidate, cores
 from .checking import CheckedExecutors
+from .child import ChildExecutor
 from .choice import ExecutorChoice
 from .choice_cache import ChoiceCache, KnownChoice, weights_digest
 from .measuring import Tournament, measuring_batch
@@ -25,11 +27,12 @@ from .protocol import Executor
 
 # Fewer are extracted in about the time that measuring takes.
 FEW_IMAGES = 200
+_SHARE_OF_FREE = 0.8  # what a program of somebody else's may take where nobody gave a budget
 _log = logging.getLogger(__name__)
 
 
 def open_executor(
-    prefix: Prefix,
+    prefix: AnyPrefix,
     name: str = "auto",
     *,
     sample: np.ndarray,
@@ -42,7 +45,7 @@ def open_executor(
 
 
 def choose_executor(
-    prefix: Prefix,
+    prefix: AnyPrefix,
     name: str = "auto",
     *,
     sample: np.ndarray,
@@ -56,7 +59,8 @@ def choose_executor(
 
     On a GPU that is PyTorch. On a CPU the candidates are measured for some seconds, and what was found is kept in
     the user's cache; for fewer than 200 images the first in a fixed order is taken that is right, unless a
-    measurement is known. What is passed over is logged.
+    measurement is known. What is passed over is logged. A prefix that came as an ONNX program has no eager twin to
+    agree with: ONNX Runtime runs it, in float32, in a child always.
 
     Args:
         name: ``auto``, or the one to take (of several variants, the fastest).
@@ -72,6 +76,8 @@ def choose_executor(
         raise UsageError(f"executor {name!r} is none of {', '.join(EXECUTORS)}")
     if precision not in PRECISIONS:
         raise UsageError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
+    if isinstance(prefix, OnnxPrefix):
+        return _only_onnx(prefix, name, device, precision, memory_bytes)
     if name in ("auto", "torch"):
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     elif device not in (None, "cpu"):
@@ -91,6 +97,18 @@ def choose_executor(
         )
     _log.info("executor %s: %s", choice.how, choice.describe())
     return choice
+
+
+def _only_onnx(
+    prefix: OnnxPrefix, name: str, device: str | None, precision: str, memory_bytes: int | None
+) -> ExecutorChoice:
+    if name not in ("auto", "onnx") or precision != "f32" or device not in (None, "cpu"):
+        raise UsageError(
+            f"{prefix.architecture} is an ONNX program, which runs on a CPU, by executor onnx, in f32; "
+            f"asked for was {name} {precision}{f' on {device}' if device else ''}"
+        )
+    room = memory_bytes or memory.resident_bytes() + int(_SHARE_OF_FREE * memory.free_bytes())
+    return ExecutorChoice(executor=ChildExecutor(prefix, "onnx", memory_bytes=room), how="only")
 
 
 class _Choosing:

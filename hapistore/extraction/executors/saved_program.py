@@ -1,8 +1,8 @@
 """A prefix as a program, in files without a name, written by this very process for a child of its own.
 
 The child trusts what its parent wrote, as it trusts its arguments: nobody else can open these files, and once written
-they are sealed (Linux), so that they stay what they are. Nothing that was stored or fetched ever comes here: loading
-an archive of torch.export may run code.
+they are sealed (Linux), so that they stay what they are. Of what was stored or sent only ONNX programs come here, for
+a confined child: loading an archive of torch.export may run code.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ...models import Prefix
+from ...models import AnyPrefix, OnnxPrefix, Prefix
 from .shared_array import open_unnamed
 
 Write = Callable[[Prefix, str, str], None]
 """Writes a prefix's program, and its weights if they are apart, to two paths."""
+Levels = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class SavedProgram:
@@ -32,23 +33,40 @@ class SavedProgram:
 
     Attributes:
         pixel_shape, feature_shape: as of a prefix.
+        levels: as of an `OnnxPrefix`, whose program takes normalised images; None: it takes pixels.
     """
 
     def __init__(
-        self, descriptors: tuple[int, int], *, pixel_shape: tuple[int, ...], feature_shape: tuple[int, ...]
+        self,
+        descriptors: tuple[int, int],
+        *,
+        pixel_shape: tuple[int, ...],
+        feature_shape: tuple[int, ...],
+        levels: Levels | None = None,
     ) -> None:
         self.descriptors = descriptors
         self.pixel_shape, self.feature_shape = pixel_shape, feature_shape
+        self.levels = levels
         self.close = weakref.finalize(self, _close, descriptors)
         """Lets go of the files. Twice is as good as once."""
 
     @classmethod
     def of(cls, prefix: Prefix, write: Write) -> SavedProgram:
         """Whatever ``write`` raises is raised: exporting runs the module's own code."""
+        return cls._written(prefix, lambda program, weights: write(prefix, program, weights), None)
+
+    @classmethod
+    def of_onnx(cls, prefix: OnnxPrefix) -> SavedProgram:
+        """A program that somebody else wrote: for a confined child."""
+        return cls._written(prefix, lambda program, _: _write(program, prefix.code), prefix.levels)
+
+    @classmethod
+    def _written(cls, prefix: AnyPrefix, write: Callable[[str, str], None], levels: Levels | None) -> SavedProgram:
         descriptors = open_unnamed("program", sealable=True), open_unnamed("weights", sealable=True)
-        saved = cls(descriptors, pixel_shape=prefix.pixel_shape, feature_shape=tuple(prefix.feature_shape))
+        shapes = {"pixel_shape": prefix.pixel_shape, "feature_shape": tuple(prefix.feature_shape)}
+        saved = cls(descriptors, **shapes, levels=levels)
         try:
-            write(prefix, *map(_path, descriptors))
+            write(*map(_path, descriptors))
         except BaseException:
             saved.close()
             raise
@@ -76,11 +94,16 @@ class SavedProgram:
 
 
 Source = Prefix | SavedProgram
-"""What executors are made from."""
+"""What executors are made from. Of an `OnnxPrefix` there is only the saved program, in a child."""
 
 
 def _path(descriptor: int) -> str:
     return f"/dev/fd/{descriptor}"
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
 
 
 def _seal(descriptor: int) -> None:
