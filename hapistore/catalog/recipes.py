@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hapistore_format import Recipe
 
 from ..errors import NotFound, UsageError
-from ..stores import ObjectStore, ensure, exists
+from ..stores import ObjectStore, ensure, exists, renew
 from .names import parse_name, recipe_name, weights_name
 from .reading import read_object
 
@@ -25,6 +25,16 @@ def keep_registered(store: ObjectStore, recipe: Recipe, weights: bytes) -> None:
     """Register them again if ``gc`` came between, which is asked once features that need them are stored."""
     if not is_registered(store, recipe):
         register_recipe(store, recipe, weights)
+
+
+def register_by_weights(store: ObjectStore, recipe: Recipe) -> bool:
+    """Store a recipe whose weights are there, as of another variant of the images; whether they are."""
+    try:
+        renew(store, weights_name(recipe.weights))
+    except NotFound:
+        return False
+    ensure(store, recipe_name(recipe.digest), recipe.serialise())
+    return True
 
 
 def is_registered(store: ObjectStore, recipe: Recipe) -> bool:

@@ -5,10 +5,13 @@ from .executors import EXECUTORS, Executor, ExecutorChoice, choose_executor, ope
 from .extracting import DEFAULT_CODEC, extract
 from .options import ExtractOptions, ExtractResult
 from .recipes import recipe_of
+from .sink import ShardSink
 from .worker import (
     ExtractionJob,
     ExtractionWorker,
     JobReport,
+    KnownNetwork,
+    LoadsPrefix,
     Network,
     WorkerOptions,
     WorkerReport,
@@ -26,7 +29,10 @@ __all__ = [
     "ExtractionJob",
     "ExtractionWorker",
     "JobReport",
+    "KnownNetwork",
+    "LoadsPrefix",
     "Network",
+    "ShardSink",
     "WorkerOptions",
     "WorkerReport",
     "choose_executor",

@@ -22,6 +22,7 @@ from .executors import ExecutorChoice
 from .grouping import Part, group_parts, pixels_of
 from .options import ExtractOptions, ExtractResult
 from .pixels import ShardPixels
+from .sink import NoSink, ShardSink
 from .storing import FeatureStoring
 from .trace import Trace
 
@@ -67,23 +68,31 @@ def extract_recipes(
     max_error: float,
     options: ExtractOptions,
     on_progress: Callable[[int, int], None] | None = None,
+    keep: bool = True,
+    sink: ShardSink | None = None,
 ) -> ExtractResult:
     """Make what is missing of recipes that are registered: the part of ``extract`` after the network was loaded.
 
     Args:
         recipes: of the images as they are, and of their variants.
+        keep: False: everything is made, whatever there is, and the store gets none of it.
+        sink: told of shards as they come, of one recipe; the engine tells it of their rows.
     """
     started = time.perf_counter()
     recipe, *variants = recipes
-    run = _Run(store, recipe, engine, options, _Progress(version.rows * len(recipes), on_progress))
-    choice = run.choose(version, codecs, max_error) if AUTO in codecs and version.shards else None
-    codecs = replace_auto(codecs, choice)
-    parts = [
-        Part(one, task)
-        for one in recipes
-        for task in list_tasks(store, version, one, codecs, retry_bad=options.retry_bad)
-    ]
-    run.all(parts, choice.provenance if choice else {})
+    run = _Run(store, recipe, engine, options, _Progress(version.rows * len(recipes), on_progress), sink or NoSink())
+    choice = run.choose(version, codecs, max_error) if keep and AUTO in codecs and version.shards else None
+    codecs = replace_auto(codecs, choice) if keep else ()
+    if keep:
+        parts = [
+            Part(one, task)
+            for one in recipes
+            for task in list_tasks(store, version, one, codecs, retry_bad=options.retry_bad)
+        ]
+        run.all(parts, choice.provenance if choice else {})
+    else:
+        parts = [Part(one, task) for one in recipes for task in _unkept_tasks(version)]
+        run.compute(parts, {})
     if options.trace:
         run.trace.write(options.trace)
     return ExtractResult(
@@ -102,9 +111,15 @@ def extract_recipes(
         executor_choice=run.executor,
         restarts=run.restarts,
         choice=choice,
-        left_out=run.left_out(version, recipes, codecs),
+        left_out=run.left_out(version, recipes, codecs) if keep else run.left_out_now(version),
         variants=tuple(variants),
     )
+
+
+def _unkept_tasks(version: DatasetVersion) -> list[FeatureTask]:
+    """Every distinct image shard, of which nothing is to be stored."""
+    shards = {shard.images: shard for shard in version.shards}.values()
+    return [FeatureTask(shard=shard, missing=(), source=None) for shard in shards]
 
 
 class _Progress:
@@ -134,15 +149,22 @@ class _Run:
     """
 
     def __init__(
-        self, store: ObjectStore, recipe: Recipe, engine: Engine, options: ExtractOptions, progress: _Progress
+        self,
+        store: ObjectStore,
+        recipe: Recipe,
+        engine: Engine,
+        options: ExtractOptions,
+        progress: _Progress,
+        sink: ShardSink,
     ) -> None:
-        self._store, self._recipe, self._engine, self._progress = store, recipe, engine, progress
+        self._store, self._recipe, self._engine, self._progress, self._sink = store, recipe, engine, progress, sink
         self.trace = Trace(keep=options.trace is not None)
         self.extracted: dict[tuple[str, str], int] = {}
         self.transcoded = 0
         self.executor: ExecutorChoice | None = None
         self.batch, self.peak_bytes, self.restarts = 0, 0, 0
         self._details: dict[tuple[str, int], str] = {}
+        self._lacking: dict[str, tuple[MissingRow, ...]] = {}
 
     def left_out(
         self, version: DatasetVersion, recipes: Sequence[Recipe], codecs: Sequence[str]
@@ -153,6 +175,12 @@ class _Run:
             for image in list_left_out(self._store, version, find_missing(self._store, version, recipe, codec)):
                 found[image.images, image.row] = image
         return tuple(replace(image, detail=self._details.get(at, "")) for at, image in found.items())
+
+    def left_out_now(self, version: DatasetVersion) -> tuple[LeftOut, ...]:
+        """Images that got no features here, of one recipe."""
+        lacking = {n: rows for n, shard in enumerate(version.shards) if (rows := self._lacking.get(shard.images))}
+        found = list_left_out(self._store, version, lacking)
+        return tuple(replace(image, detail=self._details.get((image.images, image.row), "")) for image in found)
 
     def choose(self, version: DatasetVersion, codecs: Sequence[str], max_error: float) -> CodecChoice:
         """What ``auto`` stands for: what an earlier run chose, or what measuring the first image shard gives."""
@@ -175,14 +203,20 @@ class _Run:
     def all(self, parts: Sequence[Part], provenance: dict[str, Any]) -> None:
         """Make what is missing: from a lossless codec where there is one, else by the network."""
         present = [part for part in parts if not part.task.missing and part.key not in self.extracted]
+        for part in present:
+            self._sink.stored(part.task.shard)
         self._progress.add(sum(part.task.shard.rows for part in present))
         for recipe, task in parts:
             if task.missing and task.source:
                 made_by = {"transcoded_from": task.source, **provenance}
                 store_features(self._store, recipe, task, task.read_source(self._store), made_by)
                 self.transcoded += 1
+                self._sink.stored(task.shard)
                 self._progress.add(task.shard.rows)
-        to_run = [part for part in parts if part.task.missing and not part.task.source]
+        self.compute([part for part in parts if part.task.missing and not part.task.source], provenance)
+
+    def compute(self, to_run: Sequence[Part], provenance: dict[str, Any]) -> None:
+        """Run images through the network, and store what their tasks say."""
         if not to_run:
             return
         together = self._engine.most_at_once(max(part.task.shard.rows for part in to_run))
@@ -198,8 +232,14 @@ class _Run:
             most_rows=max(part.task.shard.rows for group in groups for part in group),
             shape=self._recipe.shape,
             together=max(len(group) for group in groups),
+            ahead=len(groups),
             trace=self.trace,
+            stored=self._stored,
         )
+
+    def _stored(self, task: FeatureTask) -> None:
+        if task.missing:
+            self._sink.stored(task.shard)
 
     def _forward(self, groups: Sequence[Sequence[Part]], storing: FeatureStoring) -> Generator[_Made, None, None]:
         """Each group's images through the network."""
@@ -210,11 +250,16 @@ class _Run:
                 rooms = [storing.room() for _ in group]
                 bad = forward.next_shard(group[0].task.shard.rows, rooms, self._progress.add)
                 for part, room, without in zip(group, rooms, bad, strict=True):
-                    yield _Made(part, room, self._missing(part.task, without), forward.provenance)
+                    missing = self._missing(part.task, without)
+                    self._sink.finished(part.task.shard, ShardFeatures(room[: part.task.shard.rows], missing))
+                    yield _Made(part, room, missing, forward.provenance)
                     self.extracted[part.key] = part.task.shard.rows
                 self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
             self.restarts += forward.restarts
 
     def _missing(self, task: FeatureTask, bad: Mapping[int, BadImage]) -> tuple[MissingRow, ...]:
         self._details |= {(task.shard.images, row): image.detail for row, image in bad.items()}
-        return tuple(MissingRow(row, bad[row].reason) for row in sorted(bad))
+        missing = tuple(MissingRow(row, bad[row].reason) for row in sorted(bad))
+        if missing:
+            self._lacking[task.shard.images] = missing
+        return missing

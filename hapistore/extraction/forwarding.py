@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from itertools import chain, islice
@@ -12,7 +13,7 @@ import numpy as np
 
 from hapistore_format import Recipe
 
-from ..models import Prefix
+from ..models import AnyPrefix
 from ..stores import ObjectStore
 from .bad_images import BadImage
 from .batching import BatchRunner
@@ -39,7 +40,7 @@ class Forward:
         self,
         store: ObjectStore,
         recipe: Recipe,
-        prefix: Prefix,
+        prefix: AnyPrefix,
         wanted: Sequence[ShardPixels],
         *,
         options: ExtractOptions,
@@ -115,7 +116,9 @@ class Forward:
         self._executor.close()
 
 
-def _sample(ahead: Iterator[np.ndarray | BadImage], prefix: Prefix) -> tuple[list[np.ndarray | BadImage], np.ndarray]:
+def _sample(
+    ahead: Iterator[np.ndarray | BadImage], prefix: AnyPrefix
+) -> tuple[list[np.ndarray | BadImage], np.ndarray]:
     """What was taken from a stream, and its first good images: uint8 [n, height, width, 3], black if there is none."""
     taken: list[np.ndarray | BadImage] = []
     good: list[np.ndarray] = []
@@ -128,7 +131,7 @@ def _sample(ahead: Iterator[np.ndarray | BadImage], prefix: Prefix) -> tuple[lis
     return taken, np.stack(good or [np.zeros(prefix.pixel_shape, np.uint8)])
 
 
-def _profile_key(recipe: Recipe, choice: ExecutorChoice, versions: dict[str, str]) -> ProfileKey:
+def _profile_key(recipe: Recipe, choice: ExecutorChoice, versions: Mapping[str, str]) -> ProfileKey:
     where = " in a child" if isinstance(choice.executor, ChildExecutor) else ""
     return ProfileKey(
         program=recipe.digest,
@@ -139,7 +142,8 @@ def _profile_key(recipe: Recipe, choice: ExecutorChoice, versions: dict[str, str
     )
 
 
-def versions_of_libraries() -> dict[str, str]:
+@functools.cache  # looking them up takes milliseconds
+def versions_of_libraries() -> Mapping[str, str]:
     """Versions of what had a hand in the values."""
     found = {}
     for name in ("hapistore", "torch", "openvino", "onnxruntime", "pillow"):

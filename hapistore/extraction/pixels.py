@@ -54,7 +54,7 @@ def decode_shards(
             yield from (_Row(reader, row, digest, variants) for row, digest in enumerate(reader.record_digests()))
 
     def decode(item: _Row) -> Sequence[np.ndarray | BadImage]:
-        changes = [_change_of(variant, item.digest) for variant in item.variants]
+        changes = [change_of(variant, item.digest) for variant in item.variants]
         try:
             with trace.span("decode"):
                 return preprocess.variants(item.shard.image(item.row), changes)
@@ -73,7 +73,12 @@ def _flatten(decoded: Iterator[Sequence[np.ndarray | BadImage]]) -> Iterator[np.
         yield from variants
 
 
-def _change_of(variant: Augmentation | None, digest: bytes) -> ChangeOf | None:
+def change_of(variant: Augmentation | None, digest: bytes) -> ChangeOf | None:
+    """What `Preprocess.variants` is told of a variant of an image; None: the image as it is.
+
+    Args:
+        digest: the record's.
+    """
     if variant is None:
         return None
     return lambda width, height: Change(*variant.draw(digest, width, height))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import queue
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
@@ -35,14 +36,24 @@ class FeatureStoring:
     Leaving it waits for what has begun.
 
     Args:
-        most_rows, shape: of the largest shard. together: how many variants of a shard are filled at once.
+        most_rows, shape: of the largest shard. together: how many variants of a shard are filled at once; ahead: of how
+            many shards there is room for, at most two.
+        stored: told of every task that is done, from the thread that encodes.
     """
 
     def __init__(
-        self, store: ObjectStore, *, most_rows: int, shape: tuple[int, ...], together: int = 1, trace: Trace
+        self,
+        store: ObjectStore,
+        *,
+        most_rows: int,
+        shape: tuple[int, ...],
+        together: int = 1,
+        ahead: int = _BUFFERS,
+        trace: Trace,
+        stored: Callable[[FeatureTask], None] = lambda task: None,
     ) -> None:
-        self._store, self._trace = store, trace
-        self._most = _BUFFERS * together
+        self._store, self._trace, self._stored = store, trace, stored
+        self._most = min(_BUFFERS, ahead) * together
         self._free: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
         for _ in range(self._most):
             room = np.empty((most_rows, *shape), np.float32)
@@ -103,3 +114,4 @@ class FeatureStoring:
             store_features(self._store, recipe, task, features, provenance, timed=self._trace.span)
         finally:
             self._free.put(room)
+        self._stored(task)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import hapistore as hs
 from hapistore.images import Preprocess
@@ -40,6 +43,29 @@ def store(tmp_path, photographs, imagenet, write_manifest):
     assert result.images == 48
     assert len(result.version.shards) > 3
     return store
+
+
+@pytest.fixture
+def noise(tmp_path, write_manifest):
+    """Adds datasets of small noise images to a store: shards of three or so.
+
+    ``magic``: levels that ``fragile_networks`` break on, by image.
+    """
+    store = hs.open_store(tmp_path / "noise-store")
+
+    def write(dataset: str, count: int, magic: Mapping[int, int] | None = None) -> np.ndarray:
+        pixels = np.random.default_rng(len(dataset)).integers(0, 200, (count, 8, 8, 3), dtype=np.uint8)
+        for number, level in (magic or {}).items():
+            pixels[number, 0, 0, 0] = level
+        folder = tmp_path / dataset
+        folder.mkdir()
+        for number, image in enumerate(pixels):
+            Image.fromarray(image).save(folder / f"{number:04d}.png")
+        table = write_manifest(tmp_path / f"{dataset}.csv", [(path, "x") for path in sorted(folder.iterdir())])
+        hs.ingest(store, dataset, hs.manifest(table), hs.IngestOptions(shard_bytes=2_000))
+        return pixels
+
+    return store, write
 
 
 @pytest.fixture

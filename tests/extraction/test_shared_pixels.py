@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -12,6 +13,8 @@ import pytest
 
 import hapistore as hs
 from hapistore.catalog import open_image_shard, resolve_version
+from hapistore.extraction import AugmentOptions
+from hapistore.extraction.pixels import ShardPixels, decode_shards
 from hapistore.extraction.trace import Trace
 from hapistore.extraction.worker.shared_pixels import PixelHub
 
@@ -120,6 +123,24 @@ def test_who_is_ahead_waits_and_goes_on_when_the_other_leaves(shards, hub):
     slow.close()
     thread.join(60)
     assert sorted(taken) == list(range(shard.rows))
+
+
+def test_variants_share_no_decode_with_each_other_and_are_what_an_extraction_draws(store, shards, hub):
+    shard = max(shards, key=lambda s: s.rows)
+    numbers = [None, *(AugmentOptions(variants=2, colour_percent=(40, 0, 0), seed=5).number(n) for n in range(2))]
+    with contextlib.ExitStack() as together:
+        scans = [
+            together.enter_context(closing(hub.rows(shard, PREPROCESS, Trace(), lambda: None, number)))
+            for number in numbers
+        ]
+        variants = [dict(scan) for scan in zip(*zip(*scans, strict=True), strict=True)]
+    assert hub.decoded == hub.taken == 3 * shard.rows
+    drawn = list(decode_shards(store, [ShardPixels(shard, tuple(numbers))], PREPROCESS, threads=1, trace=Trace()))
+    assert len(drawn) == 3 * shard.rows
+    for number, pixels in enumerate(drawn):
+        row, variant = divmod(number, 3)
+        np.testing.assert_array_equal(variants[variant][row], pixels)
+    assert not np.array_equal(variants[1][0], variants[2][0])
 
 
 def test_a_wait_ends_by_what_its_check_raises(shards, hub):

@@ -12,59 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import hapistore as hs
 from hapistore.errors import UsageError
-from hapistore.extraction import ExtractionJob, ExtractionWorker, Network, WorkerOptions, extract_jobs, memory
+from hapistore.extraction import ExtractionWorker, Network, WorkerOptions, extract_jobs, memory
 from hapistore.extraction.worker.jobs import JobChecker
 
-# The operators live in a module that other processes can import too.
+# What several of these files use; its operators live in a module that other processes can import too.
 sys.path.append(str(Path(__file__).parent))
-from fragile_networks import CRASHES, Fragile
+from fragile_networks import CRASHES
+from noise_jobs import PLENTY, fragile, job, rows_of
 
 pytestmark = pytest.mark.usefixtures("children_know_operators")
 KILLS = int(os.environ.get("HAPISTORE_KILLS", "4"))
-PLENTY = WorkerOptions(memory_bytes=16 << 30, decode_threads=2)
-PREPROCESS = hs.Preprocess(resize_px=8, crop_px=(8, 8), mean_levels=(0.0,) * 3, std_levels=(1.0,) * 3)
-
-
-def fragile(gain: float = 1.5, pause_s: float = 0.0):
-    """Its features are ``gain`` times the mean of each channel."""
-    network = Fragile(pause_s=pause_s)
-    network.gain.data.fill_(gain)
-    return hs.backbone_from_module(network, name="fragile", preprocess=PREPROCESS, program="fragile 1").prefix()
-
-
-def job(dataset: str, network, **more) -> ExtractionJob:
-    return ExtractionJob(**{"dataset": dataset, "network": network, "codecs": ("f32",), "executor": "torch", **more})
-
-
-def rows_of(store, dataset: str, recipe: str) -> dict[str, np.ndarray]:
-    """Features by row."""
-    view = hs.open_view(store, dataset, recipe=recipe, codec="f32")
-    batches = hs.FeatureReader(view, hs.ReadOptions(shuffle="none")).epoch(0)
-    return {row: features.copy() for b in batches for row, features in zip(b.rows.tolist(), b.features, strict=True)}
-
-
-@pytest.fixture
-def noise(tmp_path, write_manifest):
-    """Adds datasets of small noise images to a store: shards of three or so."""
-    store = hs.open_store(tmp_path / "noise-store")
-
-    def write(dataset: str, count: int, crashing: int | None = None) -> np.ndarray:
-        pixels = np.random.default_rng(len(dataset)).integers(0, 200, (count, 8, 8, 3), dtype=np.uint8)
-        if crashing is not None:
-            pixels[crashing, 0, 0, 0] = CRASHES
-        folder = tmp_path / dataset
-        folder.mkdir()
-        for number, image in enumerate(pixels):
-            Image.fromarray(image).save(folder / f"{number:04d}.png")
-        table = write_manifest(tmp_path / f"{dataset}.csv", [(path, "x") for path in sorted(folder.iterdir())])
-        hs.ingest(store, dataset, hs.manifest(table), hs.IngestOptions(shard_bytes=2_000))
-        return pixels
-
-    return store, write
 
 
 def test_each_stores_what_it_would_alone(store, resnet, vit, tmp_path):
@@ -109,7 +69,7 @@ def test_loaded_networks_stay_and_share_their_decoding(noise):
 
 def test_a_bad_image_costs_its_row_and_nobody_else(noise):
     store, write = noise
-    pixels = write("good", 7), write("crashing", 9, crashing=0)  # the first, which networks are measured with
+    pixels = write("good", 7), write("crashing", 9, magic={0: CRASHES})  # the first, which networks are measured with
     report = extract_jobs(store, [job("crashing", fragile()), job("good", fragile())], PLENTY)
     assert [one.state for one in report.jobs] == ["done", "done"]
     assert report.jobs[1].result.left_out == ()
@@ -167,8 +127,13 @@ def test_stopped_and_run_again_only_what_is_missing_is_done(noise):
     store, write = noise
     write("many", 60)
     seen = threading.Event()
-    slow = job("many", fragile(pause_s=0.2), max_batch=2)
-    with ExtractionWorker(store, PLENTY, on_progress=lambda report: report.done > 6 and seen.set()) as worker:
+    slow = job("many", fragile(pause_s=0.2), max_batch=2, name="slow")
+
+    def watch(report) -> None:
+        if report.name == "slow" and report.done > 12:
+            seen.set()
+
+    with ExtractionWorker(store, PLENTY, on_progress=watch) as worker:
         worker.submit([slow, job("many", fragile(2.0))])
         assert seen.wait(120)
     report = worker.report()

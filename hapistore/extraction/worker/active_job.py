@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ from .jobs import CheckedJob
 from .loading import Loaded, Loader, host_model
 from .residency import Residency
 from .shared_pixels import WINDOW_BYTES, PixelHub
+from .told import Told
 from .turns import Turns
 
 _SAMPLE, _MOST_LOOKED_AT = 4, 64
@@ -62,7 +64,8 @@ class ActiveJob:
     Attributes:
         allowed: images of an extraction batch, as the plan has it; 0: it is to wait.
         guessed: whether the plan knows its memory by an estimate only.
-        thread: that runs it now.
+        thread: that runs it now. cancelled: whether it is to end.
+        sink: who is told of its features.
     """
 
     def __init__(self, checked: CheckedJob, worker: Surroundings, schedule: Planning, began: float) -> None:
@@ -71,6 +74,8 @@ class ActiveJob:
         self.allowed = 0
         self.guessed = True
         self.thread: threading.Thread | None = None
+        self.cancelled = False
+        self.sink = Told(checked.job.sink)
         self.host_bytes, self.host_bytes_per_image = host_model(checked, WINDOW_BYTES)
         self.loaded: Loaded | None = None
         self.waiting_since = began
@@ -103,18 +108,22 @@ class ActiveJob:
         """
         checked = self.checked
         job = checked.job
+        version = checked.version if job.keep else self.sink.rest(checked.version)
+        before = checked.version.rows - version.rows
         result = extract_recipes(
             self._worker.store,
-            checked.version,
+            version,
             [checked.recipe],
             SharedEngine(checked, self),
             codecs=job.codecs,
             max_error=checked.max_error,
             options=ExtractOptions(precision=job.precision, retry_bad=job.retry_bad, max_batch=job.max_batch),
-            on_progress=self._progressed,
+            on_progress=lambda done, total: self._progressed(before + done),
+            keep=job.keep,
+            sink=self.sink,
         )
         self._worker.loader.keep_registered(checked)
-        return result
+        return replace(result, version=checked.version)
 
     def let_go(self, *, keep: bool) -> None:
         """Give its memory back; the prefix stays loaded while there is room, if it is to be kept."""
@@ -134,7 +143,7 @@ class ActiveJob:
             self._schedule.residency.release(self.name)
 
     def check(self) -> None:
-        if self._worker.stopping:
+        if self._worker.stopping or self.cancelled:
             raise Stopped
         if not self.allowed:
             raise Paused
@@ -150,9 +159,9 @@ class ActiveJob:
     def load(self, shard: ShardRef) -> Loaded:
         worker, schedule, checked = self._worker, self._schedule, self.checked
         self._hold_granted()
-        images = worker.hub.sample(shard, checked.preprocess, _SAMPLE, _MOST_LOOKED_AT)
         began = time.monotonic()
-        loaded = self.loaded = self._take() or worker.loader.load(checked, images, self._take)
+        loaded = self.loaded = self._take() or worker.loader.load(checked, partial(self._sample, shard), self._take)
+        worker.loader.keep_registered(checked)  # before any of its features
         self._restarts_before = loaded.executor.restarts
         self.report.executor = loaded.choice.label
         schedule.rebase()
@@ -160,7 +169,7 @@ class ActiveJob:
         if profile is None:
             room = schedule.granted(self) - self.host_bytes
             black = np.zeros(checked.preprocess.pixel_shape, np.uint8)
-            profile = worker.loader.measure(checked, loaded, [*images, black], room)
+            profile = worker.loader.measure(checked, loaded, [*self._sample(shard), black], room)
         self._profile = profile
         if self.guessed:
             schedule.measured(self, profile)
@@ -204,6 +213,9 @@ class ActiveJob:
             self.loaded.largest = 0
         self._schedule.out_of_memory(self, rows)
 
+    def _sample(self, shard: ShardRef) -> list[np.ndarray]:
+        return self._worker.hub.sample(shard, self.checked.preprocess, _SAMPLE, _MOST_LOOKED_AT)
+
     def _take(self) -> Loaded | None:
         """What another job has left loaded; asked again when its turn to load comes, which may take long."""
         self.check()
@@ -234,6 +246,8 @@ class ActiveJob:
         self._schedule.residency.hold(self.name, granted)
         self._held, self._usable = granted, self.allowed
 
-    def _progressed(self, done: int, total: int) -> None:
+    def _progressed(self, done: int) -> None:
         self.report.done = done
         self._worker.progressed(self)
+        if not self.checked.to_run:  # nobody else asks
+            self.check()

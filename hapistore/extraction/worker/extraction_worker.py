@@ -6,11 +6,10 @@ it ends nothing else. The planner says who runs with what extraction batches; th
 
 from __future__ import annotations
 
-import os
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 
 import numpy as np
@@ -27,39 +26,21 @@ from .job_reports import JobReport, WorkerReport
 from .job_run import Paused, Stopped
 from .jobs import ExtractionJob, JobChecker
 from .loading import Loader
+from .options import WorkerOptions
 from .schedule import Schedule
 from .shared_pixels import PixelHub
-from .turns import AT_ONCE, Turns
+from .turns import Turns
 
 _DEFAULT_SHARE = 0.8
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerOptions:
-    """How a worker works.
-
-    Attributes:
-        memory_bytes: what it and its executors may occupy together; default 80 % of what is free.
-        decode_threads: how many images are decoded at once.
-        forward_passes: how many run at once.
-        aim: ``knee`` or ``memory``, as in `plan_batches`.
-    """
-
-    memory_bytes: int | None = None
-    decode_threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-    forward_passes: int = AT_ONCE
-    aim: str = "knee"
-
-    def __post_init__(self) -> None:
-        if self.decode_threads < 1 or self.forward_passes < 1:
-            raise UsageError("the numbers of decoding threads and of forward passes are at least 1")
+_log = logging.getLogger(__name__)
 
 
 class ExtractionWorker:
     """Takes jobs at any time, from any thread, and runs them until ``close``.
 
     Args:
-        on_progress: called with a job's report as it goes, from the job's thread.
+        on_progress: called with a job's report as it goes, from the job's thread, and once it has ended, however, from
+            a thread that holds no lock of the worker's.
     """
 
     def __init__(
@@ -74,14 +55,15 @@ class ExtractionWorker:
         self._budget = self._options.memory_bytes or memory.resident_bytes() + int(_DEFAULT_SHARE * memory.free_bytes())
         self._on_progress = on_progress
         self._began = time.monotonic()
-        self._checker = JobChecker(store)
         self.loader = Loader(store, self._budget)
+        self._checker = JobChecker(store, self.loader.turn)
         self.hub = PixelHub(store, threads=self._options.decode_threads)
         self.turns = Turns(self._options.forward_passes)
         self.stopping = False
         self._changed = threading.Condition(threading.RLock())
         self._jobs: dict[str, ActiveJob] = {}
         self._light = threading.Lock()
+        self._kernels_loaded = False
         self._broken: BaseException | None = None
         self._peak = 0
         self._schedule = Schedule(
@@ -99,14 +81,17 @@ class ExtractionWorker:
     def submit(self, jobs: Sequence[ExtractionJob]) -> list[str]:
         """Check jobs, all or none, and start what fits. Returns their names.
 
+        Where all networks are known, nothing is loaded and nobody waited for.
+
         Raises:
-            UsageError: one cannot be done; it is said which, and why.
+            UsageError: one cannot be done; it is said which, and why. Or the worker has ended.
         """
-        with self.loader.turn:
-            checked = self._checker.check(jobs)
-            _load_kernels()
-            memory.reset_peak()  # gives back what networks took that were looked at
+        self._load_kernels()
+        checked = self._checker.check(jobs)
         with self._changed:
+            if not self.running:
+                self._checker.forget([one.name for one in checked])
+                raise UsageError("this worker takes no more jobs: it was closed, or is broken")
             self._schedule.rebase()
             for one in checked:
                 job = self._jobs[one.name] = ActiveJob(one, self, self._schedule, self._began)
@@ -132,14 +117,42 @@ class ExtractionWorker:
             raise broken
         return self.report()
 
+    def cancel(self, name: str) -> None:
+        """Stop a job: after its extraction batch where it runs, at once where it waits. What was stored stays.
+
+        Raises:
+            UsageError: there is no such job, or it was forgotten.
+        """
+        with self._changed:
+            if name not in self._jobs:
+                raise UsageError(f"there is no job {name!r} here; it was never submitted, or has ended")
+            job = self._jobs[name]
+            job.cancelled = True
+            waited = self._stop_waiting(job)
+            if waited:
+                self._schedule.ended(job)
+            self._changed.notify_all()
+        if waited:
+            self._ended(job)
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes jobs: it was not closed, and is not broken."""
+        return not self.stopping and self._broken is None
+
+    @property
+    def broken(self) -> BaseException | None:
+        """What went wrong that is no job's fault, and ended it."""
+        return self._broken
+
     def close(self) -> None:
         """End what runs after its extraction batch, and all processes. What was stored stays."""
         with self._changed:
             self.stopping = True
             threads = [job.thread for job in self._jobs.values() if job.thread]
-            for job in self._jobs.values():
-                if job.report.state == "waiting" and job.thread is None:
-                    job.report.state = "stopped"
+            waited = [job for job in self._jobs.values() if self._stop_waiting(job)]
+        for job in waited:
+            self._ended(job)
         for thread in threads:
             thread.join()
         self._schedule.residency.close()
@@ -180,7 +193,8 @@ class ExtractionWorker:
     def _refuse(self, job: ActiveJob, reason: str) -> None:
         own = f"this process takes {format_bytes(self._schedule.base_bytes)} of {format_bytes(self._budget)}"
         job.report.state, job.report.reason = "refused", f"{reason} ({own})"
-        self.progressed(job)
+        if job.thread is None:  # else its own will notice
+            self._on_thread(self._ended, job)
 
     def _start(self, job: ActiveJob) -> None:
         if self.stopping:
@@ -188,9 +202,32 @@ class ExtractionWorker:
         now = time.monotonic()
         job.report.deferred_s += now - job.waiting_since
         job.report.state = "running"
+        self._on_thread(self._work, job)
+
+    @staticmethod
+    def _on_thread(work: Callable[[ActiveJob], None], job: ActiveJob) -> None:
         # A daemon: a second Ctrl-C need not wait for it.
-        job.thread = threading.Thread(target=self._work, args=(job,), name=f"hapistore-job-{job.name}", daemon=True)
+        job.thread = threading.Thread(target=work, args=(job,), name=f"hapistore-job-{job.name}", daemon=True)
         job.thread.start()
+
+    @staticmethod
+    def _stop_waiting(job: ActiveJob) -> bool:
+        """Whether a job waited, and is stopped now."""
+        if job.report.state != "waiting" or job.thread is not None:
+            return False
+        job.report.state = "stopped"
+        return True
+
+    # Working and telling, without the lock.
+
+    def _ended(self, job: ActiveJob) -> None:
+        """Tell whoever watches that a job has ended, and forget it if that is wanted."""
+        self.progressed(job)
+        if not self._options.keep_reports:
+            with self._changed:
+                del self._jobs[job.name]
+                self._checker.forget([job.name])
+                self._changed.notify_all()
 
     def _work(self, job: ActiveJob) -> None:
         try:
@@ -199,8 +236,12 @@ class ExtractionWorker:
         except BaseException as error:
             with self._changed:
                 self._broken, self.stopping, job.thread = error, True, None
-                job.report.state, job.report.reason = "failed", repr(error)
+                told = job.report.ended
+                if not told:
+                    job.report.state, job.report.reason = "failed", repr(error)
                 self._changed.notify_all()
+            if not told:
+                self._ended(job)
 
     def _attempt(self, job: ActiveJob) -> bool:
         """Run a job until it ends or gives way; whether its thread is done."""
@@ -210,17 +251,22 @@ class ExtractionWorker:
         with self._changed:
             report = job.report
             report.running_s += time.monotonic() - began
+            if state == "paused" and (self.stopping or job.cancelled):
+                state = "stopped"
             if state == "paused" and report.state == "running":
                 if job.allowed:
                     return False  # started again before it had noticed
                 report.state, job.waiting_since = "waiting", time.monotonic()
-            elif state != "paused":
+            elif state == "done" or (state != "paused" and not report.ended):
                 report.state, report.reason, report.result = state, reason, result
-            job.thread = None
+            job.thread, ended = None, report.ended
             if state != "paused":
                 self._schedule.ended(job)
             self._changed.notify_all()
-        self.progressed(job)
+        if ended:
+            self._ended(job)
+        else:
+            self.progressed(job)
         return True
 
     def _extract(self, job: ActiveJob) -> tuple[str, str, ExtractResult | None]:
@@ -235,15 +281,22 @@ class ExtractionWorker:
             return "stopped", "", None
         except HapistoreError as error:
             return "failed", str(error), None
+        except Exception as error:
+            if not self._options.isolate:
+                raise
+            _log.exception("job %s failed by an error that is no usual one", job.name)
+            return "failed", f"an unexpected error, see the log: {type(error).__name__}: {error}", None
 
+    def _load_kernels(self) -> None:
+        """Have numba in memory before a network is exported.
 
-def _load_kernels() -> None:
-    """Have numba in memory before a network is exported.
-
-    torch.export puts functions of its own in the place of ``math.pow`` and others while it runs, for every thread;
-    numba looks at them when it encodes for the first time.
-    """
-    write_feature_shard(np.zeros((1, 8), np.float32), codec="u8c+zstd", recipe="", images="", provenance={})
+        torch.export puts functions of its own in the place of ``math.pow`` and others while it runs, for every thread;
+        numba looks at them when it encodes for the first time.
+        """
+        if not self._kernels_loaded:
+            with self.loader.turn:
+                write_feature_shard(np.zeros((1, 8), np.float32), codec="u8c+zstd", recipe="", images="", provenance={})
+                self._kernels_loaded = True
 
 
 def extract_jobs(

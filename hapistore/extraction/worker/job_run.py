@@ -19,6 +19,7 @@ from ..forwarding import versions_of_libraries
 from ..grouping import Part
 from ..halving import Failure, HalvingRunner
 from ..pixels import ShardPixels
+from ..sink import ShardSink
 from ..trace import Trace
 from .jobs import CheckedJob
 from .loading import Loaded
@@ -52,6 +53,10 @@ class JobMaster(Protocol):
     def load(self, shard: ShardRef) -> Loaded:
         """Its prefix, in memory that it holds."""
 
+    @property
+    def sink(self) -> ShardSink:
+        """Who is told of features."""
+
     def turn(self, rows: int) -> AbstractContextManager[None]:
         """Its turn to run so many images, within the memory that it holds."""
 
@@ -79,8 +84,9 @@ class SharedEngine:
     def arrange(self, groups: Sequence[Sequence[Part]]) -> Sequence[Sequence[Part]]:
         """From where others are on, who want the same pixels."""
         shards = [group[0].task.shard for group in groups]
+        recipe = self._checked.recipe
         self._load(shards[0])  # which takes a while; only then is known where they are
-        first = self._master.hub.place_to_begin(shards, self._checked.preprocess)
+        first = self._master.hub.place_to_begin(shards, self._checked.preprocess, recipe.augmentation)
         return [*groups[first:], *groups[:first]]
 
     def open(self, wanted: Sequence[ShardPixels], trace: Trace) -> SharedForward:
@@ -166,15 +172,19 @@ class SharedForward:
     def next_shard(
         self, rows: int, out: Sequence[np.ndarray], on_rows: Callable[[int], None]
     ) -> list[dict[int, BadImage]]:
-        """As of `Forward`, of the images as they are; rows come in any order."""
+        """As of `Forward`, of one variant; rows come in any order, and the sink is told of them."""
         (room,) = out
         shard = next(self._shards)
         if shard.rows != rows:
             raise HapistoreError(f"image shard {shard.images[:12]} has {shard.rows} rows, expected {rows}")
+        sink = self._master.sink
+        sink.begin(shard)
         order: list[int] = []
         with closing(self._in_order(shard, order)) as pixels:
             for numbers, batch in self._runner.run(pixels):
-                room[[order[number] for number in numbers]] = batch
+                at = [order[number] for number in numbers]
+                room[at] = batch
+                sink.rows(shard, at, batch)
                 on_rows(len(batch))
         if self._runner.failed:
             on_rows(len(self._runner.failed))
@@ -182,7 +192,9 @@ class SharedForward:
 
     def _in_order(self, shard: ShardRef, order: list[int]) -> Generator[np.ndarray | BadImage, None, None]:
         """Pixels as they come, and which row's each is. Closed, nobody waits for it."""
-        with closing(self._master.hub.rows(shard, self._checked.preprocess, self._trace, self._master.check)) as rows:
+        checked, master = self._checked, self._master
+        rows = master.hub.rows(shard, checked.preprocess, self._trace, master.check, checked.recipe.augmentation)
+        with closing(rows):
             for row, item in rows:
                 order.append(row)
                 yield item

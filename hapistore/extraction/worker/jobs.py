@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from hapistore_format import DatasetVersion, Recipe, get_codec
+from hapistore_format import Augmentation, DatasetVersion, Recipe, ShardRef, get_codec
 
 from ...catalog import require_store, resolve_version
 from ...catalog.codec_choice import AUTO, check_max_error
 from ...catalog.features import list_tasks
 from ...errors import HapistoreError, UsageError
 from ...images import Preprocess
-from ...models import Prefix, load_backbone
+from ...models import AnyPrefix
 from ...stores import ObjectStore
+from .. import memory
 from ..executors import EXECUTORS
-from ..recipes import recipe_of
+from ..sink import ShardSink
+from .networks import (
+    Facts,
+    KnownNetwork,
+    LoadsPrefix,
+    facts_as_told,
+    facts_by_loading,
+    load_prefix,
+    short_name,
+)
 
 _Out = TypeVar("_Out")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """A frozen prefix by name, so that it can be loaded when its turn comes, and again.
-
-    Attributes:
-        backbone, weights: as `load_backbone` takes them; cut, decoder: as `Backbone.prefix` does.
-    """
-
-    backbone: str
-    weights: str = "pretrained"
-    cut: str | None = None
-    decoder: str | None = None
-
-    def load(self) -> Prefix:
-        """Into memory.
-
-        Raises:
-            UsageError: there is no such network.
-        """
-        return load_backbone(self.backbone, weights=self.weights).prefix(self.cut, decoder=self.decoder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +39,20 @@ class ExtractionJob:
 
     Attributes:
         dataset: ``pets`` or ``pets@7``.
-        network: what to run; a `Prefix` itself stays in memory all the time.
+        network: what to run, anything that can be hashed and loads a prefix; a `Prefix` itself stays in memory all the
+            time.
         codecs, max_error, precision, executor, device, max_batch, retry_bad: as in `extract` and `ExtractOptions`.
         tenant: whose it is; weight: the tenant's share of turns.
+        memory_bytes: that its extraction batches may take, its network included; None: no bound of its own.
         name: unlike any other's; "": made up. where: said in errors about it, such as ``jobs.toml, line 3``.
+        shards: digests of those image shards of the version that it is about, as they are wanted; None: all.
+        augmentation: the variant of every image; None: the images as they are.
+        keep: False: everything is computed, whatever the store has, and only the sink gets it.
+        sink: is told of features as they come.
     """
 
     dataset: str
-    network: Network | Prefix
+    network: LoadsPrefix | AnyPrefix
     codecs: tuple[str, ...] = ("u8c+zstd",)
     max_error: float | None = None
     precision: str = "f32"
@@ -67,8 +62,13 @@ class ExtractionJob:
     retry_bad: bool = False
     tenant: str = "default"
     weight: float = 1.0
+    memory_bytes: int | None = None
     name: str = ""
     where: str = ""
+    shards: tuple[str, ...] | None = None
+    augmentation: Augmentation | None = None
+    keep: bool = True
+    sink: ShardSink | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,7 @@ class CheckedJob:
     """A job that can be done, and what is known of it without its network in memory.
 
     Attributes:
+        version: with those image shards only that it is about.
         weights_bytes: size of its frozen weights; weights_name: where they come from, for people.
         to_run: image shards that want the network, as far as can be told; present: those that want nothing.
         most_rows, most_bytes: of its largest image shard.
@@ -105,56 +106,55 @@ class CheckedJob:
     def most_bytes(self) -> int:
         return max((shard.bytes for shard in self.version.shards), default=0)
 
-    def load(self) -> Prefix:
+    def load(self) -> AnyPrefix:
         """Its network."""
-        network = self.job.network
-        return network if isinstance(network, Prefix) else network.load()
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What is kept of a network that was looked at."""
-
-    recipe: Recipe
-    preprocess: Preprocess
-    weights_bytes: int
-    weights_name: str
+        return load_prefix(self.job.network)
 
 
 class JobChecker:
-    """Looks at jobs before any of them runs; each network is loaded once, one at a time."""
+    """Looks at jobs before any of them runs, from any thread; each network is loaded once, one at a time.
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        self._known: dict[tuple[Network | Prefix, str], _Known] = {}
+    Args:
+        turn: held while a network is loaded to be looked at.
+    """
+
+    def __init__(self, store: ObjectStore, turn: threading.Lock | None = None) -> None:
+        self._store, self._turn = store, turn or threading.Lock()
+        self._facts: dict[tuple[LoadsPrefix | AnyPrefix, str], Facts] = {}
         self._names: set[str] = set()
+        self._lock = threading.Lock()  # of the names
 
     def check(self, jobs: Sequence[ExtractionJob]) -> list[CheckedJob]:
         """All of them, or none.
 
         Raises:
-            UsageError: there is no such store, dataset, codec, network or executor, or two jobs have one name.
+            UsageError: there is no such store, dataset, image shard, codec, network or executor, or two jobs have one
+                name.
         """
         require_store(self._store)
-        names: list[str] = []
-        for job in jobs:
-            names.append(self._name(job, self._names.union(names)))
-        # What takes no time first.
-        bounds = [self._check_words(job) for job in jobs]
-        versions = [_named(job, "dataset", partial(resolve_version, self._store, job.dataset)) for job in jobs]
-        checked = [self._check_network(*about) for about in zip(jobs, names, versions, bounds, strict=True)]
-        self._names.update(names)  # only now: a job that was turned down leaves its name to others
-        return checked
+        names = self._take_names(jobs)
+        try:
+            # What takes no time first.
+            bounds = [self._check_words(job) for job in jobs]
+            versions = [self._version(job) for job in jobs]
+            return [self._check_network(*about) for about in zip(jobs, names, versions, bounds, strict=True)]
+        except BaseException:
+            self.forget(names)  # a job that was turned down leaves its name to others
+            raise
 
-    @staticmethod
-    def _name(job: ExtractionJob, taken: Set[str]) -> str:
-        if job.name in taken:
-            raise UsageError(f"{_where(job)}field name: {job.name!r} is another job's; give each its own, or none")
-        number, name = 2, job.name or f"{job.dataset}:{_short(job.network)}"
-        made = name
-        while made in taken:
-            made, number = f"{name}#{number}", number + 1
-        return made
+    def forget(self, names: Sequence[str]) -> None:
+        """Jobs are no more; others may have their names."""
+        with self._lock:
+            self._names.difference_update(names)
+
+    def _take_names(self, jobs: Sequence[ExtractionJob]) -> list[str]:
+        with self._lock:
+            taken, names = set(self._names), []
+            for job in jobs:
+                names.append(_free_name(job, taken))
+                taken.add(names[-1])
+            self._names = taken
+        return names
 
     def _check_words(self, job: ExtractionJob) -> float:
         for codec in job.codecs:
@@ -166,26 +166,64 @@ class JobChecker:
             raise UsageError(f"{_where(job)}fields max-batch, weight: at least 1, and above 0")
         return _named(job, "max-error", partial(check_max_error, job.codecs, job.max_error))
 
+    def _version(self, job: ExtractionJob) -> DatasetVersion:
+        version = _named(job, "dataset", partial(resolve_version, self._store, job.dataset))
+        if job.shards is None:
+            return version
+        return replace(version, shards=_named(job, "shards", partial(_choose_shards, version, job.shards)))
+
     def _check_network(self, job: ExtractionJob, name: str, version: DatasetVersion, max_error: float) -> CheckedJob:
-        key = job.network, job.precision
-        if key not in self._known:
-            self._known[key] = _named(job, "backbone", partial(_look_at, job))
-        known = self._known[key]
-        if AUTO in job.codecs:
+        facts = self._look_at(job)
+        recipe = replace(facts.recipe, augmentation=job.augmentation)
+        if AUTO in job.codecs or not job.keep:
             to_run, present = len(version.shards), 0
         else:
-            tasks = list_tasks(self._store, version, known.recipe, job.codecs, retry_bad=job.retry_bad)
+            tasks = list_tasks(self._store, version, recipe, job.codecs, retry_bad=job.retry_bad)
             to_run = sum(bool(task.missing) and not task.source for task in tasks)
             present = sum(not task.missing for task in tasks)
         return CheckedJob(
-            job=job, name=name, version=version, max_error=max_error, to_run=to_run, present=present, **vars(known)
+            job=job,
+            name=name,
+            version=version,
+            recipe=recipe,
+            preprocess=facts.preprocess,
+            max_error=max_error,
+            weights_bytes=facts.weights_bytes,
+            weights_name=facts.weights_name,
+            to_run=to_run,
+            present=present,
         )
 
+    def _look_at(self, job: ExtractionJob) -> Facts:
+        network = job.network
+        if isinstance(network, KnownNetwork):
+            return _named(job, "backbone", partial(facts_as_told, network, job.precision))
+        key = network, job.precision
+        with self._turn:
+            if key not in self._facts:
+                self._facts[key] = _named(job, "backbone", partial(facts_by_loading, network, job.precision))
+                memory.reset_peak()  # gives back what the network took
+            return self._facts[key]
 
-def _look_at(job: ExtractionJob) -> _Known:
-    prefix = job.network if isinstance(job.network, Prefix) else job.network.load()
-    recipe, weights = recipe_of(prefix, precision=job.precision)
-    return _Known(recipe, prefix.preprocess, len(weights), prefix.weights_name)
+
+def _choose_shards(version: DatasetVersion, digests: Sequence[str]) -> tuple[ShardRef, ...]:
+    shards = {shard.images: shard for shard in reversed(version.shards)}  # of equal ones the first
+    wanted = dict.fromkeys(digests)
+    unknown = [digest for digest in wanted if digest not in shards]
+    if unknown:
+        more = f", nor {len(unknown) - 1} more of those asked for" if len(unknown) > 1 else ""
+        raise UsageError(f"{version.label} has no image shard {unknown[0]!r:.80}{more}")
+    return tuple(shards[digest] for digest in wanted)
+
+
+def _free_name(job: ExtractionJob, taken: set[str]) -> str:
+    if job.name in taken:
+        raise UsageError(f"{_where(job)}field name: {job.name!r} is another job's; give each its own, or none")
+    number, name = 2, job.name or f"{job.dataset}:{short_name(job.network)}"
+    made = name
+    while made in taken:
+        made, number = f"{name}#{number}", number + 1
+    return made
 
 
 def _named(job: ExtractionJob, field: str, look: Callable[[], _Out]) -> _Out:
@@ -198,9 +236,3 @@ def _named(job: ExtractionJob, field: str, look: Callable[[], _Out]) -> _Out:
 
 def _where(job: ExtractionJob) -> str:
     return f"{job.where or f'job {job.name or job.dataset}'}, "
-
-
-def _short(network: Network | Prefix) -> str:
-    if isinstance(network, Prefix):
-        return network.architecture
-    return network.backbone + (f":{network.cut}" if network.cut else "")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ...planning import BatchPlanner, Decision, Job, MemoryModel, ThroughputCurve
 from ...planning.batch_plan import PAGE_BYTES
+from ...units import format_bytes
 from .. import memory
 from ..profiles import ExtractionProfile
 from .active_job import ActiveJob
@@ -53,6 +54,10 @@ class Schedule:
         checked = job.checked
         profile = self._loader.profile(checked)
         job.guessed = profile is None
+        if profile and not self._most(job, profile):
+            with self._lock:
+                self._refuse(job, self._too_large(job, profile))
+            return
         wanted = Job(
             name=job.name,
             tenant=checked.job.tenant,
@@ -60,7 +65,7 @@ class Schedule:
             cost=self._loader.guess_seconds(checked),
             model=job.model_of(profile) if profile else self._guess(job),
             curve=profile.curve if profile else ThroughputCurve(),
-            max_batch=checked.max_batch if profile else 1,
+            max_batch=self._most(job, profile) if profile else 1,
             loaded=self.residency.is_loaded(self._loader.key(checked)),
         )
         with self._lock:
@@ -89,8 +94,30 @@ class Schedule:
             for other in list(self._jobs.values()):
                 if other.guessed and other.name in self._jobs and self._loader.key(other.checked) == key:
                     other.guessed = False
-                    model, most = other.model_of(profile), other.checked.max_batch
-                    self._apply(self._planner.measured(other.name, model, profile.curve, max_batch=most))
+                    self._measured(other, profile)
+
+    def _measured(self, job: ActiveJob, profile: ExtractionProfile) -> None:
+        most = self._most(job, profile)
+        if most:
+            decisions = self._planner.measured(job.name, job.model_of(profile), profile.curve, max_batch=most)
+        else:
+            decisions = self._planner.finish(job.name)
+            job.allowed = 0
+            del self._jobs[job.name]
+            self._refuse(job, self._too_large(job, profile))
+        self._apply(decisions)
+
+    @staticmethod
+    def _most(job: ActiveJob, profile: ExtractionProfile) -> int:
+        """Images of its largest extraction batch, by its own bounds; 0: not even one is within them."""
+        most, memory_bytes = job.checked.max_batch, job.checked.job.memory_bytes
+        return most if memory_bytes is None else job.model_of(profile).largest_within(memory_bytes, most)
+
+    @staticmethod
+    def _too_large(job: ActiveJob, profile: ExtractionProfile) -> str:
+        needed = format_bytes(int(job.model_of(profile).upper_bytes(1)))
+        allowed = format_bytes(job.checked.job.memory_bytes or 0)
+        return f"one image takes {needed}, and tenant {job.checked.job.tenant} is allowed {allowed}"
 
     def observed(self, job: ActiveJob, rows: int, peak_bytes: int, seconds: float) -> None:
         """An extraction batch ran."""

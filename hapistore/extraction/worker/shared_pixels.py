@@ -7,6 +7,8 @@ where the scan is, and has what it missed decoded afterwards, so that from the n
 
 from __future__ import annotations
 
+import functools
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,13 +18,14 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from hapistore_format import ImageShard, ShardRef
+from hapistore_format import Augmentation, ImageShard, ShardRef
 
 from ...catalog import open_image_shard
 from ...errors import ImageError
 from ...images import Preprocess
 from ...stores import ObjectStore
 from ..bad_images import BadImage
+from ..pixels import change_of
 from ..trace import Trace
 
 # Decoded rows that a scan holds.
@@ -38,6 +41,7 @@ class _Place(NamedTuple):
 
     shard: str
     preprocess: Preprocess
+    augmentation: Augmentation | None
 
 
 class PixelHub:
@@ -64,20 +68,23 @@ class PixelHub:
         """End the decoding threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def place_to_begin(self, shards: Sequence[ShardRef], preprocess: Preprocess) -> int:
+    def place_to_begin(
+        self, shards: Sequence[ShardRef], preprocess: Preprocess, augmentation: Augmentation | None = None
+    ) -> int:
         """Of shards, the number of one that others are at just now; 0 where there is none."""
         with self._lock:
             for number, shard in enumerate(shards):
-                if any(scan.joinable for scan in self._scans.get(_Place(shard.images, preprocess), ())):
+                place = _Place(shard.images, preprocess, augmentation)
+                if any(scan.joinable for scan in self._scans.get(place, ())):
                     return number
         return 0
 
     def sample(self, shard: ShardRef, preprocess: Preprocess, count: int, most: int) -> list[np.ndarray]:
         """Some good images from the first ``most`` of a shard, decoded for the caller alone."""
-        reader = self._reader(shard, Trace()).reader
+        opened = self._reader(shard, Trace())
         found: list[np.ndarray] = []
-        for row in range(min(most, len(reader))):
-            item = _decode(reader, row, preprocess)
+        for row in range(min(most, len(opened.reader))):
+            item = opened.decode(row, preprocess, None)
             if not isinstance(item, BadImage):
                 found.append(item)
             if len(found) == count:
@@ -85,16 +92,23 @@ class PixelHub:
         return found
 
     def rows(
-        self, shard: ShardRef, preprocess: Preprocess, trace: Trace, check: Callable[[], None]
+        self,
+        shard: ShardRef,
+        preprocess: Preprocess,
+        trace: Trace,
+        check: Callable[[], None],
+        augmentation: Augmentation | None = None,
     ) -> Generator[tuple[int, Item], None, None]:
         """Every row of a shard with its pixels (uint8 [height, width, 3]), or why there are none; in any order.
 
         Args:
             check: called while waiting for others; what it raises ends it.
+            augmentation: the variant of every image; None: the images as they are.
         """
+        place = _Place(shard.images, preprocess, augmentation)
         stop = shard.rows
         while stop:
-            scan, member = self._join(shard, preprocess, stop, trace)
+            scan, member = self._join(shard, place, stop, trace)
             try:
                 begun = scan.position(member)
                 yield from scan.run(member, check)
@@ -102,16 +116,15 @@ class PixelHub:
                 self._leave(scan, member)
             stop = begun  # what was over when it came
 
-    def _join(self, shard: ShardRef, preprocess: Preprocess, stop: int, trace: Trace) -> tuple[_Scan, int]:
+    def _join(self, shard: ShardRef, place: _Place, stop: int, trace: Trace) -> tuple[_Scan, int]:
         """A scan of the rows before ``stop`` that is under way, or a new one."""
         opened = self._reader(shard, trace)  # not under the lock: it may be fetched
-        place = _Place(shard.images, preprocess)
         with self._lock:
             scans = self._scans.setdefault(place, [])
             for scan in scans:
                 if scan.joinable and scan.stop == stop:
                     return scan, scan.join()
-            window = max(1, self._window_bytes // int(np.prod(preprocess.pixel_shape)))
+            window = max(1, self._window_bytes // math.prod(place.preprocess.pixel_shape))
             scan = _Scan(self._pool, opened, place, stop, window, trace)
             scans.append(scan)
             return scan, scan.join()
@@ -139,6 +152,20 @@ class _Opened:
 
     def __init__(self, reader: ImageShard) -> None:
         self.reader = reader
+
+    @functools.cached_property
+    def digests(self) -> list[bytes]:
+        """Of its records, raw."""
+        return self.reader.record_digests()
+
+    def decode(self, row: int, preprocess: Preprocess, augmentation: Augmentation | None) -> Item:
+        """Pixels of a row."""
+        change = change_of(augmentation, self.digests[row]) if augmentation else None
+        try:
+            (pixels,) = preprocess.variants(self.reader.image(row), [change])
+            return pixels
+        except ImageError as error:
+            return BadImage(error.reason, error.detail)
 
 
 class _Scan:
@@ -211,7 +238,7 @@ class _Scan:
 
     def _decode(self, row: int) -> Item:
         with self._trace.span("decode"):
-            return _decode(self._opened.reader, row, self.place.preprocess)
+            return self._opened.decode(row, self.place.preprocess, self.place.augmentation)
 
     def _advance(self) -> None:
         """Let go of rows that all have taken."""
@@ -220,10 +247,3 @@ class _Scan:
             self._pending.popleft()
             self.base += 1
         self._changed.notify_all()
-
-
-def _decode(reader: ImageShard, row: int, preprocess: Preprocess) -> Item:
-    try:
-        return preprocess(reader.image(row))
-    except ImageError as error:
-        return BadImage(error.reason, error.detail)
