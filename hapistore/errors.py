@@ -10,6 +10,7 @@
     │   ├── NotFound
     │   ├── AlreadyExists
     │   └── TransientError         it may succeed when tried again
+    │       └── Busy               a service has as much to do as it may
     ├── ImageError                 encoded bytes that are no usable image
     ├── MissingObjects             what a version names, or is about to, is not in the store
     ├── MissingFeatures            a view whose feature shards are not all extracted
@@ -25,6 +26,7 @@ from hapistore_format.errors import DamagedError, FormatError, HapistoreError
 
 __all__ = [
     "AlreadyExists",
+    "Busy",
     "DamagedError",
     "ExecutorFailed",
     "FormatError",
@@ -87,6 +89,20 @@ def _rebuild_transient(
     cause: str, advice: str, throttled: bool, doubtful: bool, retry_after_s: float | None
 ) -> TransientError:
     return TransientError(cause, advice, throttled=throttled, doubtful=doubtful, retry_after_s=retry_after_s)
+
+
+class Busy(TransientError):
+    """A service has as much to do as it may, of one tenant or of all; nothing was begun."""
+
+    def __init__(self, cause: str, advice: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(cause, advice, throttled=True, retry_after_s=retry_after_s)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_busy, (self.cause, self.advice, self.retry_after_s)
+
+
+def _rebuild_busy(cause: str, advice: str, retry_after_s: float | None) -> Busy:
+    return Busy(cause, advice, retry_after_s=retry_after_s)
 
 
 class ImageError(HapistoreError):
