@@ -1,0 +1,1 @@
+"""What a service tells those who watch it: logs, counters, health."""
