@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .prepare import PrepareOptions, plan_training, prepare_training
     from .read import FeatureReader, ReadOptions, ReadStats
     from .read.image_reader import ImageReader
+    from .service.client import ServiceClient, connect
     from .stores import ObjectStore, open_store
 
 __version__ = "0.1.0"
@@ -64,6 +65,7 @@ _HOMES = {
     "ReadOptions": "read",
     "ReadStats": "read",
     "Resources": "planning",
+    "ServiceClient": "service.client",
     "ShardCache": "cache",
     "SplitPlan": "planning",
     "SubsetFrom": "ingestion",
@@ -73,6 +75,7 @@ _HOMES = {
     "annotate": "ingestion",
     "backbone_from_module": "models",
     "bucket_folder": "ingestion",
+    "connect": "service.client",
     "convert": "ingestion",
     "extract": "extraction",
     "extract_jobs": "extraction",
@@ -112,6 +115,7 @@ __all__ = [
     "ReadOptions",
     "ReadStats",
     "Resources",
+    "ServiceClient",
     "ShardCache",
     "SplitPlan",
     "SubsetFrom",
@@ -121,6 +125,7 @@ __all__ = [
     "annotate",
     "backbone_from_module",
     "bucket_folder",
+    "connect",
     "convert",
     "extract",
     "extract_jobs",

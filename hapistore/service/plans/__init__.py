@@ -1,0 +1,1 @@
+"""Planning between two tiers that each measure themselves."""
