@@ -11,7 +11,7 @@ from .. import __version__
 VERBS = (
     "ingest", "annotate", "convert", "plan", "extract", "transcode", "export", "cp",
     "ls", "inspect", "log", "peek", "quarantine", "rm", "expire", "rollback", "gc", "verify", "doctor", "audit",
-    "cache", "demo",
+    "cache", "serve", "token", "demo",
 )  # fmt: skip
 
 

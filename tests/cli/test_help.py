@@ -56,7 +56,7 @@ def test_every_verb_takes_store_and_json(helps, verb):
     options = helps[verb].stdout.partition("Options:")[2]
     if verb.startswith("cache "):
         assert re.search(r"^  --cache PATH .*HAPISTORE_CACHE", options, re.DOTALL | re.MULTILINE)
-    elif verb not in ("cp", "plan", "audit"):  # which take two stores, and none
+    elif verb not in ("cp", "plan", "audit", "token"):  # which take two stores, and none
         assert re.search(r"^  --store URL .*HAPISTORE_STORE", options, re.DOTALL | re.MULTILINE)
     assert re.search(r"^  --json ", options, re.MULTILINE)
 
