@@ -18,6 +18,7 @@ from .images import Preprocess
 from .models import TracedNetwork, WholeNetwork, prefix_and_tail, preprocess_for, trace
 from .planning import GIVEN, SHIP_IMAGES, CutProfile, ModelProfile, Resources, SplitPlan, plan_split
 from .read import KEPT_BYTES
+from .service.client import ServiceClient
 from .stores import LinkSpeed, ObjectStore, measure_link
 from .units import format_bytes, format_rate, format_seconds, parse_rate
 
@@ -197,10 +198,10 @@ def prepare_training(
 def prepare_planned(
     planned: Planned, store: ObjectStore, options: PrepareOptions, *, on_progress: OnProgress | None = None
 ) -> Prepared:
-    """The second half of `prepare_training`: cut, and extract what is missing.
+    """The second half of `prepare_training`: cut, and extract what is missing. A service is told of the prefix instead.
 
     Raises:
-        UsageError, HapistoreError: as `extract`.
+        UsageError, HapistoreError: as `extract`, or the service does not take the prefix.
     """
     network, version, chosen = planned.network, planned.version, planned.plan.chosen
     if chosen.cut.index == SHIP_IMAGES:
@@ -210,6 +211,10 @@ def prepare_planned(
     prefix, cut_tail = prefix_and_tail(
         network, chosen.cut.index, preprocess=planned.preprocess, name=_name(network.model, options)
     )
+    if isinstance(store, ServiceClient):  # which extracts when its features are read
+        recipe = store.register(prefix, precision=options.extract.precision)
+        served = store.view(version.label, recipe=recipe, codec=options.codec)
+        return Prepared(planned=planned, tail=cut_tail, view=served)
     found = extract(
         store,
         version.label,
