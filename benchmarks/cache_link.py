@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +30,7 @@ import hapistore as hs
 from .environment import spread, write_result
 from .read_data import BATCH, CODEC, real_features, write_store
 from .read_loaders import collate, collate_named, loader_of, write_litdata, write_mosaicml
-from .stores import enter_namespace, shape
+from .stores import enter_namespace, link_bytes, shape
 from .torchvision_shim import import_torchvision
 
 ROWS, CAPACITY_BYTES, _BUCKET = 200_000, 128 << 20, "hapistore-tests"
@@ -132,9 +131,9 @@ def run_one(name: str, cache: Path, epochs: int) -> list[dict[str, float]]:
     begin = SYSTEMS[name](cache)
     found = []
     for _ in range(epochs + 1):
-        before, started = _received(), time.perf_counter()
+        before, started = link_bytes(), time.perf_counter()
         rows = sum(len(features) for features, _ in begin())
-        found.append({"seconds": time.perf_counter() - started, "bytes": _received() - before})
+        found.append({"seconds": time.perf_counter() - started, "bytes": link_bytes() - before})
         if rows < ROWS - BATCH * 2:
             raise SystemExit(f"{name} read {rows} rows of {ROWS}")
     return found[1:]
@@ -190,16 +189,6 @@ def _blocks(path: Path) -> int:
         return path.stat().st_blocks * 512
     except FileNotFoundError:  # evicted meanwhile
         return 0
-
-
-def _received() -> int:
-    """Bytes that crossed the shaped link so far; the server's own traffic is another class of the same device."""
-    shown = subprocess.run(
-        ["tc", "-s", "class", "show", "dev", "lo"], capture_output=True, text=True, check=True
-    ).stdout
-    found = re.search(r"class htb 1:2 .*?Sent (\d+) bytes", shown, re.DOTALL)
-    assert found, shown
-    return int(found[1])
 
 
 def main() -> None:

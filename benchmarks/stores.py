@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,23 @@ def shape(port: int, mbit: int) -> None:
         filter_.format("dport", port),
     ):
         subprocess.run(command.split(), check=True)
+
+
+def shape_too(port: int) -> None:
+    """Have another port share what the one that is shaped has."""
+    for direction in ("sport", "dport"):
+        command = f"tc filter add dev lo protocol ip parent 1: prio 1 u32 match ip {direction} {port} 0xffff flowid 1:2"
+        subprocess.run(command.split(), check=True)
+
+
+def link_bytes() -> int:
+    """Bytes that crossed the shaped link so far, both ways; the server's own traffic is another class of the device."""
+    shown = subprocess.run(
+        ["tc", "-s", "class", "show", "dev", "lo"], capture_output=True, text=True, check=True
+    ).stdout
+    found = re.search(r"class htb 1:2 .*?Sent (\d+) bytes", shown, re.DOTALL)
+    assert found, shown
+    return int(found[1])
 
 
 def reshape(mbit: int) -> None:

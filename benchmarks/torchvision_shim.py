@@ -1,6 +1,7 @@
 """Lets torchvision, and so timm, be imported beside a CPU build of torch, whose C++ operators it lacks.
 
 Two schemas are all that its import asks for; the operators themselves stay out.
+``python -m benchmarks.torchvision_shim`` is hapistore's command with it.
 """
 
 from __future__ import annotations
@@ -23,3 +24,10 @@ def import_torchvision() -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
         importlib.import_module("torchvision")
+
+
+if __name__ == "__main__":
+    from hapistore.cli import main
+
+    import_torchvision()
+    main()

@@ -14,6 +14,7 @@ from .extraction import extract_table, forward_table, jobs_table, memory_table, 
 from .features import augmentation_table, codecs_table, gather_table, probe_table
 from .planning import planner_oracle_table, planner_real_table
 from .reading import read_cold_table, read_table
+from .serving import service_tenants_table, service_through_table, two_tier_table
 from .storing import demo_table, ingest_table, stores_table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,6 +39,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "jobs": jobs_table,
     "planner_oracle": planner_oracle_table,
     "planner_real": planner_real_table,
+    "two_tier": two_tier_table,
+    "service_through": service_through_table,
+    "service_tenants": service_tenants_table,
 }
 
 
