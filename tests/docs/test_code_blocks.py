@@ -22,6 +22,7 @@ DOCUMENTS = [
     "docs/reading.md",
     "docs/cache.md",
     "docs/planning.md",
+    "docs/serving.md",
 ]
 # Threads that wait for each other make PyTorch's steps fifty times as slow beside other tests.
 ALONE = {"OMP_NUM_THREADS": "1"}

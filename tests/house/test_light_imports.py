@@ -85,6 +85,16 @@ assert sum(len(batch.rows) for batch in batches) == 4
     assert not {"torch", "PIL", "click", "rich"} & modules_after(program)
 
 
+def test_a_client_of_a_service_needs_no_torch_and_no_image_library(modules_after):
+    program = """
+import hapistore as hs
+client = hs.connect("grpc://127.0.0.1:1")
+assert client.connection.url and hs.ServiceClient.view
+import hapistore.service.relay, hapistore.service.plans.client_plan
+"""
+    assert not {"torch", "PIL", "click", "rich"} & modules_after(program)
+
+
 @pytest.mark.parametrize("verb", ["ls", "inspect", "verify", "ingest", "convert"])
 def test_verbs_that_compute_nothing_need_no_torch(modules_after, small_store, photos, verb):
     arguments = {"inspect": ["pets"], "ingest": ["pets", str(photos)], "convert": ["pets", "--layout", "arrow"]}.get(
