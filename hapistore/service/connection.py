@@ -38,6 +38,16 @@ _PINGS = [
 _clients_of_process = 0
 """The process whose gRPC has been begun: it does not outlive a fork, after which a call hangs, and ending it aborts."""
 _never_ended: list[Any] = []
+_relaying = threading.Lock()
+
+
+def _begin_fork() -> None:
+    """A lock that another thread held at the fork is held for ever in the child."""
+    global _relaying
+    _relaying = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_fork)
 
 
 class Connection:
@@ -75,13 +85,16 @@ class Connection:
 
     def close(self) -> None:
         """Close it; what is asked for later opens it again."""
+        if self._forked:
+            with _relaying:
+                relay, self._relay = self._relay, None
+            if relay is not None and relay.process == os.getpid():
+                relay.close()
+            return
         with self._lock:
-            client, self._open_client = (None, self._open_client) if self._forked else (self._open_client, None)
-            relay, self._relay = self._relay, None
+            client, self._open_client = self._open_client, None
         if client is not None:
             client.close()
-        if relay is not None:
-            relay.close()
 
     def read(self, ticket: Ticket, name: str) -> memoryview:
         """All that a ticket gives, read-only; after a break it goes on at the next byte.
@@ -185,7 +198,7 @@ class Connection:
 
     def _relayed(self) -> Relay:
         """A process of this one's own, which asks in its place."""
-        with self._lock:
+        with _relaying:
             if self._relay is None or self._relay.process != os.getpid():
                 _never_ended.append(self._open_client)
                 self._open_client = None

@@ -163,5 +163,12 @@ def test_errors_cross_to_a_forked_process(client, recipe):
             pool.submit(_first_rows, client, view).result(timeout=60)
 
 
+def test_a_lock_held_at_the_fork_does_not_hold_the_child(client):
+    with client.connection._lock, ProcessPoolExecutor(1, get_context("fork")) as pool:
+        status = pool.submit(client.status).result(timeout=60)
+        pool.submit(client.close).result(timeout=60)
+    assert status["tenant"] == "anybody"
+
+
 def _first_rows(client: hs.ServiceClient, view: hs.View) -> object:
     return next(client.rows(view, 0))
