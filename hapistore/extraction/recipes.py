@@ -13,10 +13,11 @@ from hapistore_format.weights import RawTensor, write_weights
 from ..errors import UsageError
 from ..models import AnyPrefix
 
-_DTYPES = {
+DTYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
     torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
+"""What a weights file calls torch's types."""
 
 
 def recipe_of(prefix: AnyPrefix, *, precision: str = "f32") -> tuple[Recipe, bytes]:
@@ -48,7 +49,7 @@ def recipe_of(prefix: AnyPrefix, *, precision: str = "f32") -> tuple[Recipe, byt
 def _raw(tensor: torch.Tensor) -> RawTensor:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-    return RawTensor(_DTYPES[tensor.dtype], tuple(tensor.shape), data)
+    return RawTensor(DTYPES[tensor.dtype], tuple(tensor.shape), data)
 
 
 def _plain(value: Any) -> Any:

@@ -17,11 +17,9 @@ from ..errors import UsageError
 from ..images import Preprocess
 from ..models import AnyPrefix, OnnxPrefix, Prefix, rebuild_prefix
 from ..models.onnx_prefix import PROGRAM_TENSOR
+from .recipes import DTYPES
 
-_DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
-    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
-}  # fmt: skip
+_DTYPES = {name: dtype for dtype, name in DTYPES.items()}
 
 
 def prefix_of(recipe: Recipe, weights: bytes | memoryview, *, must_confine: bool = True) -> AnyPrefix:
