@@ -112,9 +112,12 @@ class FlightServer(flight.FlightServerBase):
         raise _not_here()
 
     def _get(self, tenant: Tenant, ticket: bytes) -> Generator[Sent, None, None]:
-        with self._request(tenant, "get") as request:
+        try:
             parsed = parse_ticket(ticket)
-            request.kind = parsed.kind
+        except HapistoreError as error:
+            with self._request(tenant, "ticket"):
+                raise error
+        with self._request(tenant, parsed.kind) as request:
             for batch, about in self._reading.answer(tenant, parsed):
                 yield batch, about
                 request.bytes += batch.num_rows
