@@ -130,6 +130,8 @@ class Lanes:
         self.draining = True
         with self._lock:
             makings = list(self._makings.values())
+            for lane in self._lanes.values():
+                lane.waiting = []  # so that the end of a job begins no other
         for making in makings:
             making.fail(_ending())
         self._submitters.shutdown(wait=True, cancel_futures=True)
@@ -224,8 +226,17 @@ class Lanes:
         self._submitters.submit(self._submit, lane.job, recipe, list(lane.making))
 
     def _submit(self, name: str, recipe: str, makings: Sequence[Making]) -> None:
+        try:
+            self._worker.submit([self._job(name, makings)])
+        except HapistoreError as error:
+            self._refused(recipe, makings, error)
+        except BaseException as error:
+            _log.exception("job %s could not be submitted", name)
+            self._refused(recipe, makings, HapistoreError(f"the service failed: {type(error).__name__}; see its log"))
+
+    def _job(self, name: str, makings: Sequence[Making]) -> ExtractionJob:
         wish = makings[0].wish
-        job = ExtractionJob(
+        return ExtractionJob(
             name=name,
             dataset=wish.version.label,
             shards=tuple(making.wish.shard.images for making in makings),
@@ -239,13 +250,6 @@ class Lanes:
             weight=wish.tenant.weight,
             memory_bytes=wish.tenant.memory_bytes,
         )
-        try:
-            self._worker.submit([job])
-        except HapistoreError as error:
-            self._refused(recipe, makings, error)
-        except BaseException as error:
-            _log.exception("job %s could not be submitted", name)
-            self._refused(recipe, makings, HapistoreError(f"the service failed: {type(error).__name__}; see its log"))
 
     def _refused(self, recipe: str, makings: Sequence[Making], error: HapistoreError) -> None:
         with self._lock:
