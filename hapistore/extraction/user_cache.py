@@ -54,8 +54,9 @@ class CacheFile:
     """
 
     def __init__(self, folder: str, key: Mapping[str, Any]) -> None:
-        self._key = dict(key)
-        digest = hashlib.sha256(json.dumps(self._key, sort_keys=True).encode()).hexdigest()
+        text = json.dumps(key, sort_keys=True)
+        self._key = json.loads(text)  # lists in place of tuples, as it is read again
+        digest = hashlib.sha256(text.encode()).hexdigest()
         found = user_cache_folder(folder)
         self.path = found / f"{digest[:32]}.json" if found else None
 

@@ -7,7 +7,6 @@ import logging
 import os
 import stat
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,13 @@ import pytest
 
 from hapistore.errors import UsageError
 from hapistore.extraction import choose_executor
-from hapistore.extraction.executors import ChildExecutor, EagerExecutor, candidates, choosing
-from hapistore.extraction.executors.agreement import Agreement, compare
+from hapistore.extraction.executors import ChildExecutor, EagerExecutor, choosing
+from hapistore.extraction.executors.agreement import compare
 from hapistore.extraction.executors.candidates import CANDIDATES, Candidate
+from hapistore.extraction.executors.checking import CheckedExecutors
 from hapistore.extraction.executors.choice_cache import ChoiceCache, KnownChoice
 from hapistore.extraction.executors.exporting import save_exported
+from hapistore.extraction.executors.machine import cores
 from hapistore.extraction.executors.measuring import is_worth_preparing, measuring_batch
 
 MANY = 1000  # enough to measure, too few for Inductor to pay
@@ -76,11 +77,19 @@ class TestMeasuring:
 
     def test_other_weights_are_checked_and_not_measured(self, cache, resnet, make_resnet, sample):
         choose(resnet, sample, "openvino", images=MANY)
-        (file,) = cache.iterdir()
-        assert len(json.loads(file.read_bytes())["value"]["checks"]) == 1
         other = choose(make_resnet(1), sample, "openvino", images=MANY)
         assert other.how == "cached" and other.agreement is not None
-        assert len(json.loads(file.read_bytes())["value"]["checks"]) == 2
+        assert len(list((cache.parent / "agreements").iterdir())) == 2
+
+    def test_what_was_checked_is_not_checked_again(self, cache, resnet, sample, monkeypatch):
+        first = choose(resnet, sample, images=20)
+        monkeypatch.setattr(CheckedExecutors, "reference", lambda self: pytest.fail("it was compared again"))
+        again = choose(resnet, sample, images=20)
+        assert (again.how, again.label, again.agreement) == ("order", first.label, first.agreement)
+        (file,) = (cache.parent / "agreements").iterdir()
+        file.write_bytes(file.read_bytes().replace(b'"cosine": ', b'"sine": '))
+        with pytest.raises(pytest.fail.Exception, match="compared again"):
+            choose(resnet, sample, images=20)
 
     def test_a_damaged_file_is_written_anew(self, cache, resnet, sample):
         choose(resnet, sample, "openvino", images=MANY)
@@ -128,7 +137,6 @@ class TestCache:
         label="openvino 1 stream",
         rates={"openvino 1 stream": 24.5, "torch": 3.0},
         passed_over={"onnx": "it is not installed"},
-        checks={"ab" * 32: Agreement(of_largest=1e-6, cosine=1.0)},
     )
     LABELS = ("openvino 1 stream", "torch")
 
@@ -144,12 +152,6 @@ class TestCache:
         for other in others:
             assert ChoiceCache(*other).load() is None
 
-    def test_few_checks_are_kept(self, cache, resnet):
-        checks = {f"{number:064x}": Agreement(of_largest=0.0, cosine=1.0) for number in range(50)}
-        ChoiceCache(resnet, "f32", self.LABELS).save(replace(self.KNOWN, checks=checks))
-        kept = ChoiceCache(resnet, "f32", self.LABELS).load().checks
-        assert list(kept) == list(checks)[-32:]
-
     @pytest.mark.parametrize(
         "damage",
         [
@@ -159,13 +161,12 @@ class TestCache:
             lambda data: b"[" * 60_000,
             lambda data: b"[]",
             lambda data: data + b" " * 70_000,
-            lambda data: data.replace(b'"format": 1', b'"format": 2'),
+            lambda data: data.replace(b'"format": 2', b'"format": 3'),
             lambda data: data.replace(b'"precision": "f32"', b'"precision": "bf16"'),
             lambda data: data.replace(b'"choice": "openvino', b'"choice": "abacus'),
             lambda data: data.replace(b'"choice": "openvino 1 stream"', b'"choice": ["openvino"]'),
             lambda data: data.replace(b'"images_per_second": {', b'"images_per_second": {"x": "fast",'),
             lambda data: data.replace(b'"images_per_second": {', b'"images_per_second": 5, "y": {'),
-            lambda data: data.replace(b'"cosine": ', b'"sine": '),
         ],
     )
     def test_damage_is_told_and_nothing_is_known(self, cache, resnet, damage, caplog):
@@ -317,4 +318,4 @@ class TestDeciding:
             assert np.array_equal(image, sample[number % 3])
 
     def test_cores_are_those_that_may_be_used(self):
-        assert candidates.cores() == len(os.sched_getaffinity(0))
+        assert cores() == len(os.sched_getaffinity(0))

@@ -11,7 +11,7 @@ import torch
 import hapistore as hs
 from hapistore.catalog import resolve_version
 from hapistore.catalog.names import images_name
-from hapistore.extraction.executors import openvino
+from hapistore.extraction.executors import openvino_model
 from hapistore.extraction.executors.openvino import OpenVINOExecutor
 from hapistore_format import ImageShardReader
 
@@ -81,8 +81,8 @@ def test_a_prefix_is_converted_once_and_forgotten_with_it():
     pixels = np.zeros((2, *own.preprocess.pixel_shape), np.uint8)
     first, second = OpenVINOExecutor(own), OpenVINOExecutor(own)
     assert np.array_equal(first.run(pixels), second.run(pixels))
-    assert own in openvino._converted
-    kept = len(openvino._converted)
+    assert own in openvino_model._converted
+    kept = len(openvino_model._converted)
     del own
     gc.collect()
-    assert len(openvino._converted) == kept - 1
+    assert len(openvino_model._converted) == kept - 1

@@ -66,6 +66,13 @@ def test_importing_hapistore_is_cheap(modules_after):
     assert not heavy & modules_after("import hapistore")
 
 
+@pytest.mark.parametrize("executor", ["openvino", "onnx_runtime"])
+def test_an_executors_process_has_torch_only_where_torch_computes(modules_after, executor):
+    package = "hapistore.extraction.executors"
+    found = modules_after(f"import {package}.child_process, {package}.{executor}")
+    assert "torch" not in found and "hapistore_format" in found
+
+
 def test_the_probe_sees_what_is_loaded(modules_after):
     assert "numpy" in modules_after("import hapistore; hapistore.FeatureReader")
 

@@ -11,7 +11,7 @@ from ...errors import UsageError
 from ...images import Preprocess
 from ...models import TracedNetwork
 from ...planning import ModelProfile, profile_from_json, profile_to_json
-from ..executors import machine
+from ..executors.machine import machine
 from ..user_cache import CacheFile
 from .measuring import ProfileOptions
 

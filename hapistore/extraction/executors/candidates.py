@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from . import inductor, onnx_runtime, openvino
-from .eager import EagerExecutor
-from .exporting import save_exported
-from .inductor import InductorExecutor
-from .onnx_runtime import OnnxExecutor
-from .openvino import OpenVINOExecutor
+from . import onnx_runtime, openvino
 from .protocol import Executor
 from .saved_program import Source, Write
+
+if TYPE_CHECKING:
+    from ...models import Prefix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +40,26 @@ class Candidate:
         return f"{self.name} {self.variant}" if self.variant else self.name
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# What takes torch is imported when it is called: importing it takes seconds, and memory that a child which runs another
+# executor has better uses for.
 
 
 def _eager(source: Source, precision: str) -> Executor:
+    from .eager import EagerExecutor
+
     return EagerExecutor(source, "cpu", precision)
+
+
+def _inductor(source: Source, precision: str) -> Executor:
+    from .inductor import InductorExecutor
+
+    return InductorExecutor(source, precision)
+
+
+def _inductor_missing() -> str:
+    from .inductor import missing
+
+    return missing()
 
 
 def _openvino(streams: int) -> Callable[[Source, str], Executor]:
@@ -56,29 +67,51 @@ def _openvino(streams: int) -> Callable[[Source, str], Executor]:
 
 
 def _open_openvino(source: Source, precision: str, *, streams: int) -> Executor:
-    return OpenVINOExecutor(source, precision, streams)
+    return openvino.OpenVINOExecutor(source, precision, streams)
+
+
+def _save_exported(prefix: Prefix, program: str, weights: str) -> None:
+    from .exporting import save_exported
+
+    save_exported(prefix, program, weights)
+
+
+def _save_onnx(prefix: Prefix, program: str, weights: str) -> None:
+    from .onnx_model import save_onnx
+
+    save_onnx(prefix, program, weights)
+
+
+def _save_openvino(prefix: Prefix, program: str, weights: str) -> None:
+    from .openvino_model import save_openvino
+
+    save_openvino(prefix, program, weights)
 
 
 _BOTH = ("f32", "bf16")
 CANDIDATES = (
     Candidate(
         name="openvino", variant="2 streams", precisions=_BOTH, prepare_s=6, missing=openvino.missing,
-        open=_openvino(2), save=openvino.save_openvino, least_cores=2,
+        open=_openvino(2), save=_save_openvino,
+        least_cores=2,
     ),
     # Its network is converted already.
     Candidate(
         name="openvino", variant="1 stream", precisions=_BOTH, prepare_s=0.5, missing=openvino.missing,
-        open=_openvino(1), save=openvino.save_openvino,
+        open=_openvino(1), save=_save_openvino,
     ),
     Candidate(
-        name="onnx", precisions=("f32",), prepare_s=12, missing=onnx_runtime.missing, open=OnnxExecutor,
-        save=onnx_runtime.save_onnx,
+        name="onnx", precisions=("f32",), prepare_s=12, missing=onnx_runtime.missing,
+        open=onnx_runtime.OnnxExecutor, save=_save_onnx,
     ),
     Candidate(
-        name="inductor", precisions=_BOTH, prepare_s=45, missing=inductor.missing, open=InductorExecutor,
-        save=save_exported,
+        name="inductor", precisions=_BOTH, prepare_s=45, missing=_inductor_missing,
+        open=_inductor, save=_save_exported,
     ),
-    Candidate(name="torch", precisions=_BOTH, prepare_s=0, missing=lambda: "", open=_eager, save=save_exported),
+    Candidate(
+        name="torch", precisions=_BOTH, prepare_s=0, missing=lambda: "", open=_eager,
+        save=_save_exported,
+    ),
 )  # fmt: skip
 """In the order in which they are taken unmeasured."""
 

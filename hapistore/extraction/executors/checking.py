@@ -11,6 +11,7 @@ from ...errors import ExecutorFailed, OutOfMemory
 from ...models import Prefix
 from .agreement import Agreement, compare
 from .candidates import BY_LABEL, Candidate
+from .check_cache import CheckCache
 from .child import ChildExecutor
 from .eager import EagerExecutor
 from .protocol import Executor
@@ -39,19 +40,16 @@ class CheckedExecutors:
         self.sample = sample
         self.agreements: dict[str, Agreement] = {}
 
-    def open(self, candidate: Candidate, checked: Agreement | None = None) -> Executor | str:
-        """An executor that agrees with the reference, or why there is none.
-
-        Args:
-            checked: what comparing it with these weights found before.
-        """
+    def open(self, candidate: Candidate) -> Executor | str:
+        """An executor that agrees with the reference, or why there is none; one that did here before is not compared
+        again."""
         executor: Executor | None = None
         # Export, conversion and compilation fail in as many ways as there are networks; any means "not this one".
         try:
             executor = self._make(candidate)
             if executor is self.__dict__.get("eager"):  # the reference itself
                 return self.eager
-            agreement = checked or self._compared(executor)
+            agreement = self._known.get(candidate.label) or self._compared(executor)
         except Exception as error:
             if executor:
                 executor.close()
@@ -64,7 +62,17 @@ class CheckedExecutors:
             _log.warning("%s is not used for %s: it is %s", candidate.label, self._prefix.architecture, agreement)
             return f"it is {agreement}"
         self.agreements[candidate.label] = agreement
+        if candidate.label not in self._known:
+            self._cache.save(candidate.label, agreement)
         return executor
+
+    @cached_property
+    def _cache(self) -> CheckCache:
+        return CheckCache(self._prefix, self._precision)
+
+    @cached_property
+    def _known(self) -> dict[str, Agreement]:
+        return self._cache.load()
 
     @cached_property
     def eager(self) -> Executor:

@@ -13,7 +13,6 @@ from ...errors import ExecutorFailed, OutOfMemory
 from .. import memory
 from .candidates import BY_LABEL
 from .child_messages import Kind, Message, receive, send
-from .eager import EagerExecutor
 from .protocol import Executor, executor_failed
 from .saved_program import SavedProgram
 from .shared_array import SharedArray
@@ -59,6 +58,8 @@ def serve(setup: dict[str, Any], channel: socket.socket) -> None:
 
 def _open(setup: dict[str, Any], program: SavedProgram) -> Executor:
     if setup["device"] != "cpu":
+        from .eager import EagerExecutor  # which imports torch
+
         return EagerExecutor(program, setup["device"], setup["precision"])
     return BY_LABEL[setup["candidate"]].open(program, setup["precision"])
 

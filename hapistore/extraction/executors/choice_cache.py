@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...models import Prefix
 from ..user_cache import CacheFile
-from .agreement import Agreement
 from .machine import machine
 
-_FORMAT = 1
-_KEPT_CHECKS = 32
+_FORMAT = 2
 _log = logging.getLogger(__name__)
 
 
@@ -27,19 +22,17 @@ class KnownChoice:
 
     Attributes:
         label: of the fastest candidate; rates: images per second by candidate; passed_over: why others were not run.
-        checks: what the check against eager found, by weights.
     """
 
     label: str
     rates: dict[str, float]
     passed_over: dict[str, str] = field(default_factory=dict)
-    checks: dict[str, Agreement] = field(default_factory=dict)
 
 
 class ChoiceCache:
     """The file for one prefix in one precision, among these candidates, on this machine with what is installed.
 
-    Weights are not part of what it is found by, since they decide no rate; checks are kept for each.
+    Weights are not part of what it is found by, since they decide no rate; what checks find is kept apart.
     """
 
     def __init__(self, prefix: Prefix, precision: str, candidates: Sequence[str]) -> None:
@@ -75,13 +68,11 @@ class ChoiceCache:
 
     def save(self, choice: KnownChoice) -> None:
         """Keep a choice."""
-        checks = dict(list(choice.checks.items())[-_KEPT_CHECKS:])
         self._file.write(
             {
                 "choice": choice.label,
                 "images_per_second": {label: round(rate, 1) for label, rate in choice.rates.items()},
                 "passed_over": choice.passed_over,
-                "checks": {weights: vars(agreement) for weights, agreement in checks.items()},
             }
         )
 
@@ -94,18 +85,4 @@ class ChoiceCache:
             label=label,
             rates=rates,
             passed_over={str(label): str(reason) for label, reason in value["passed_over"].items()},
-            checks={
-                str(weights): Agreement(of_largest=float(found["of_largest"]), cosine=float(found["cosine"]))
-                for weights, found in value["checks"].items()
-            },
         )
-
-
-def weights_digest(prefix: Prefix) -> str:
-    """SHA-256 (hex) over a prefix's tensors, by name."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(prefix.weights().items()):
-        found.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        if tensor.numel():
-            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()

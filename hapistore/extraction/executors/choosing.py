@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,12 +15,12 @@ from hapistore_format.recipe import PRECISIONS
 from ...errors import UsageError
 from ...models import AnyPrefix, OnnxPrefix, Prefix
 from .. import memory
-from .agreement import Agreement
-from .candidates import BY_LABEL, CANDIDATES, EXECUTORS, Candidate, cores
+from .candidates import BY_LABEL, CANDIDATES, EXECUTORS, Candidate
 from .checking import CheckedExecutors
 from .child import ChildExecutor
 from .choice import ExecutorChoice
-from .choice_cache import ChoiceCache, KnownChoice, weights_digest
+from .choice_cache import ChoiceCache, KnownChoice
+from .machine import cores
 from .measuring import Tournament, measuring_batch
 from .protocol import Executor
 
@@ -149,19 +148,15 @@ class _Choosing:
         return self._chosen(torch_candidate, executor, "only", {})
 
     def known(self, candidates: Sequence[Candidate], cache: ChoiceCache) -> ExecutorChoice | None:
-        """What an earlier extraction measured, checked anew unless it was for these weights."""
+        """What an earlier extraction measured."""
         found = cache.load()
         if found is None:
             return None
         candidate = next(c for c in candidates if c.label == found.label)
-        weights = weights_digest(self._prefix)
-        checked = found.checks.get(weights)
-        executor = self._executors.open(candidate, checked)
+        executor = self._executors.open(candidate)
         if isinstance(executor, str):
             return None
-        if checked is None and candidate.label in self._executors.agreements:
-            cache.save(replace(found, checks={**found.checks, weights: self._executors.agreements[candidate.label]}))
-        return self._chosen(candidate, executor, "cached", found.rates, checked, found.passed_over)
+        return self._chosen(candidate, executor, "cached", found.rates, found.passed_over)
 
     def first(self, candidates: Sequence[Candidate]) -> ExecutorChoice:
         """The first in order that is right."""
@@ -185,13 +180,7 @@ class _Choosing:
         if tournament.champion is None:
             raise self._none_agrees(self._reasons())
         candidate, executor = tournament.champion
-        agreement = self._executors.agreements.get(candidate.label)
-        checks = {weights_digest(self._prefix): agreement} if agreement else {}
-        cache.save(
-            KnownChoice(
-                label=candidate.label, rates=tournament.rates, passed_over=dict(self.passed_over), checks=checks
-            )
-        )
+        cache.save(KnownChoice(label=candidate.label, rates=tournament.rates, passed_over=dict(self.passed_over)))
         return self._chosen(candidate, executor, "measured", tournament.rates)
 
     def _chosen(
@@ -200,7 +189,6 @@ class _Choosing:
         executor: Executor,
         how: str,
         rates: dict[str, float],
-        checked: Agreement | None = None,
         passed_over: dict[str, str] | None = None,
     ) -> ExecutorChoice:
         self._chosen_executor = executor
@@ -208,7 +196,7 @@ class _Choosing:
             executor=executor,
             how=how,
             rates=rates,
-            agreement=checked or self._executors.agreements.get(candidate.label),
+            agreement=self._executors.agreements.get(candidate.label),
             passed_over={**(passed_over or {}), **self.passed_over},
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -10,17 +11,24 @@ from typing import Any
 
 import torch
 
-from .candidates import cores
+_PACKAGES = (
+    "hapistore", "torch", "openvino", "onnxruntime", "onnx", "onnxscript", "numpy", "torchvision", "timm",
+    "transformers",
+)  # fmt: skip
 
-_PACKAGES = ("hapistore", "torch", "openvino", "onnxruntime", "onnx", "onnxscript", "numpy")
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> dict[str, Any]:
     """Plain data: the processor, how much of it may be used, and the versions of what computes."""
-    return {"cpu": _cpu_name(), "cores": cores(), "threads": torch.get_num_threads(), "versions": _versions()}
+    return {"cpu": _cpu_name(), "cores": cores(), "threads": torch.get_num_threads(), "versions": versions()}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what builds networks, converts and runs them, as far as it is installed."""
     found = {}
     for name in _PACKAGES:
         try:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...errors import UsageError
-from ...models import Prefix
-from .exporting import exported
 from .on_cpu import CPUExecutor
 from .saved_program import Levels, SavedProgram, Source
 
@@ -88,39 +82,15 @@ def _normalised(pixels: np.ndarray, levels: Levels) -> np.ndarray:
     return images
 
 
-def save_onnx(prefix: Prefix, program: str, weights: str) -> None:
-    """Write a prefix, its weights within: one message of ONNX, which holds at most 2 GiB.
-
-    Raises:
-        UsageError: it would be larger; onnx says so by ValueError.
-    """
-    try:
-        _to_onnx(prefix).save(program, external_data=False)
-    except ValueError as error:
-        raise UsageError(f"{prefix.architecture} is too large for one message of ONNX: {error}") from error
-
-
 @contextlib.contextmanager
 def _file_of(source: Source) -> Iterator[str]:
     """Where a model can be read for a while."""
     if isinstance(source, SavedProgram):
         yield source.path
         return
+    from .onnx_model import to_onnx  # which imports torch
+
     with tempfile.TemporaryDirectory(prefix="hapistore-onnx-") as folder:
         path = Path(folder, "prefix.onnx")
-        _to_onnx(source).save(str(path), external_data=True)  # apart they may be of any size
+        to_onnx(source).save(str(path), external_data=True)  # apart they may be of any size
         yield str(path)
-
-
-def _to_onnx(prefix: Prefix) -> torch.onnx.ONNXProgram:
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it reports its steps there
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(exported(prefix), dynamo=True, verbose=False)
-    finally:
-        quiet.setLevel(level)
-    assert program is not None
-    return program

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import functools
 import sys
-import tempfile
-import threading
-import warnings
-import weakref
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import UsageError
-from ...models import Prefix
-from .exporting import exported
 from .on_cpu import CPUExecutor
 from .saved_program import SavedProgram, Source
-
-_converted: weakref.WeakKeyDictionary[Prefix, Any] = weakref.WeakKeyDictionary()
-_converting = threading.Lock()
 
 
 def missing() -> str:
@@ -45,7 +35,7 @@ class OpenVINOExecutor(CPUExecutor):
     name = "openvino"
 
     def __init__(self, source: Source, precision: str = "f32", streams: int = 1) -> None:
-        openvino = _import_openvino()
+        openvino = import_openvino()
         config = {
             # CPUs with bf16 units would compute in bf16 by default, which is another precision.
             "INFERENCE_PRECISION_HINT": precision,
@@ -58,7 +48,7 @@ class OpenVINOExecutor(CPUExecutor):
         model = _model_of(openvino, source)
         # A saved model's constants are memory of its file.
         self._saved = source if isinstance(source, SavedProgram) else None
-        self._compile: Callable[[], Any] | None = partial(_core().compile_model, model, "CPU", config)
+        self._compile: Callable[[], Any] | None = partial(core().compile_model, model, "CPU", config)
         self._requests = self._make_requests()
         self._shape = source.feature_shape
 
@@ -109,16 +99,21 @@ def _wait(request: Any) -> Exception | None:
 
 
 @functools.cache
-def _core() -> Any:
-    """One for the life of the process.
+def core() -> Any:
+    """OpenVINO's, one for the life of the process.
 
     Its CPU plugin gives the thread that loads it another stack for signal handlers, and takes that stack away when it
     is unloaded, in whatever thread that happens: the next signal the first thread gets, such as Ctrl-C, would kill it.
     """
-    return _import_openvino().Core()
+    return import_openvino().Core()
 
 
-def _import_openvino() -> Any:
+def import_openvino() -> Any:
+    """The module.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     # Importing openvino starts its telemetry; with this entry it takes its own stub instead.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
@@ -128,37 +123,10 @@ def _import_openvino() -> Any:
     return openvino
 
 
-def save_openvino(prefix: Prefix, program: str, weights: str) -> None:
-    """Write a prefix's model, as XML and the weights apart."""
-    openvino = _import_openvino()
-    with tempfile.TemporaryDirectory(prefix="hapistore-openvino-") as folder:
-        named = Path(folder, "prefix.xml"), Path(folder, "prefix.bin")  # it wants these endings
-        for name, path in zip(named, (program, weights), strict=True):
-            name.symlink_to(path)
-        openvino.save_model(_converted_once(openvino, prefix), named[0], compress_to_fp16=False)
-
-
 def _model_of(openvino: Any, source: Source) -> Any:
     if not isinstance(source, SavedProgram):
-        return _converted_once(openvino, source)
+        from .openvino_model import converted  # which imports torch
+
+        return converted(source)
     with source.open() as file:
-        return _core().read_model(file.read(), openvino.Tensor(source.weights, shared_memory=True))
-
-
-def _converted_once(openvino: Any, prefix: Prefix) -> Any:
-    with _converting:
-        model = _converted.get(prefix)
-        if model is None:
-            model = _converted[prefix] = _convert(openvino, prefix)
-        return model
-
-
-def _convert(openvino: Any, prefix: Prefix) -> Any:
-    """The prefix as an OpenVINO model: uint8 [batch, height, width, 3] to features, any batch."""
-    program = exported(prefix)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch's own, about torch's own code
-        model = openvino.convert_model(program)
-    # The converter leaves every side open; only the batch shall be.
-    model.reshape([-1, *prefix.pixel_shape])
-    return model
+        return core().read_model(file.read(), openvino.Tensor(source.weights, shared_memory=True))

@@ -13,14 +13,16 @@ import os
 import weakref
 from collections.abc import Callable
 from functools import cached_property
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import numpy as np
 
-from ...models import AnyPrefix, OnnxPrefix, Prefix
 from .shared_array import open_unnamed
 
-Write = Callable[[Prefix, str, str], None]
+if TYPE_CHECKING:  # the child has no prefix, and need not import torch
+    from ...models import AnyPrefix, OnnxPrefix, Prefix
+
+Write: TypeAlias = "Callable[[Prefix, str, str], None]"
 """Writes a prefix's program, and its weights if they are apart, to two paths."""
 Levels = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -93,7 +95,7 @@ class SavedProgram:
         return np.frombuffer(mmap.mmap(self.descriptors[1], size, access=mmap.ACCESS_COPY), np.uint8)
 
 
-Source = Prefix | SavedProgram
+Source: TypeAlias = "Prefix | SavedProgram"
 """What executors are made from. Of an `OnnxPrefix` there is only the saved program, in a child."""
 
 
