@@ -1,7 +1,8 @@
 """What is wanted of the extraction worker: each shard once, one job at a time for each network, tenants in fair turns.
 
-Jobs are small, some shards each: whoever comes next waits for a job and not for a dataset. Between two jobs of a lane
-its network stays loaded while there is memory.
+Jobs are small, some shards each, of all tenants that wait for their network: whoever comes next waits for a job and
+not for a dataset. Between two jobs of a lane its network stays loaded while there is memory. Lanes share the machine by
+the weights of those who wait in them.
 """
 
 from __future__ import annotations
@@ -15,18 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from hapistore_format import ShardRef
-
-from ..catalog.features import ShardFeatures
 from ..errors import HapistoreError, TransientError, UsageError
-from ..extraction import ExtractionJob, ExtractionWorker, JobReport, LoadsPrefix
+from ..extraction import ExtractionWorker, JobReport, LoadsPrefix
 from ..planning.fairness import FairState
+from .lane_job import job_of, together
 from .making import Making, Wish
 
 _log = logging.getLogger(__name__)
-_MOST_SHARDS, _MOST_ROWS = 16, 512  # of a job; one shard at least
 _KEPT_BYTES = 256 << 20
 """Of streamed features that somebody may ask for again, whose link broke."""
 _SUBMITTERS = 4
@@ -52,6 +48,11 @@ class _Lane:
     job: str = ""
     making: list[Making] = field(default_factory=list)
 
+    @property
+    def askers(self) -> set[str]:
+        """Names of the tenants who wait in it."""
+        return {name for making in (*self.waiting, *self.making) for name in making.askers}
+
 
 class Lanes:
     """Between requests and the worker. Thread-safe.
@@ -74,6 +75,7 @@ class Lanes:
         self._on_shard, self._on_shared = on_shard, on_shared
         self._lock = threading.Lock()
         self._fair = FairState()
+        self._weights: dict[str, float] = {}
         self._lanes: dict[str, _Lane] = {}
         self._makings: dict[tuple[object, ...], Making] = {}
         self._streamed: list[Making] = []
@@ -157,6 +159,7 @@ class Lanes:
             raise _ending()
         with self._lock:
             self.counts.asked += 1
+            self._weights[wish.tenant.name] = wish.tenant.weight
             making = self._makings.get(wish.key)
             if making is not None and making.ended and (making.wish.keep or making.failed):
                 making = None  # it is gone from the store since, or it may go well this time
@@ -164,13 +167,17 @@ class Lanes:
                 self.counts.shared += 1
                 self._on_shared()
             else:
-                cost = float(wish.shard.rows)
-                self._fair, tag = self._fair.arrive(wish.tenant.name, weight=wish.tenant.weight, cost=cost)
-                making = self._makings[wish.key] = Making(wish, tag)
-                self._lanes.setdefault(wish.plain.digest, _Lane()).waiting.append(making)
-                self._go_on(wish.plain.digest)
+                making = self._begin(wish)
             making.askers[wish.tenant.name] = making.askers.get(wish.tenant.name, 0) + 1
+            self._go_on(wish.plain.digest)
             return making
+
+    def _begin(self, wish: Wish) -> Making:
+        cost = float(wish.shard.rows)
+        self._fair, tag = self._fair.arrive(wish.tenant.name, weight=wish.tenant.weight, cost=cost)
+        making = self._makings[wish.key] = Making(wish, tag)
+        self._lanes.setdefault(wish.plain.digest, _Lane()).waiting.append(making)
+        return making
 
     def _leave(self, making: Making, wish: Wish) -> None:
         with self._lock:
@@ -217,39 +224,28 @@ class Lanes:
         lane = self._lanes[recipe]
         if lane.job or not lane.waiting:
             return
+        weight = self._weight(lane)
         lane.waiting.sort(key=lambda making: making.tag)
-        lane.making = _together(lane.waiting)
+        lane.making = together(lane.waiting)
         lane.waiting = [making for making in lane.waiting if making not in lane.making]
         self._fair = self._fair.admit(lane.making[0].tag)
         lane.job = f"service-{next(self._numbers)}"
         self.counts.jobs += 1
-        self._submitters.submit(self._submit, lane.job, recipe, list(lane.making))
+        self._submitters.submit(self._submit, lane.job, recipe, list(lane.making), weight)
 
-    def _submit(self, name: str, recipe: str, makings: Sequence[Making]) -> None:
+    def _weight(self, lane: _Lane) -> float:
+        """Of all its tenants; who waits in more lanes has a part of its weight in each."""
+        lanes = [other.askers for other in self._lanes.values()]
+        return sum(self._weights[name] / sum(name in askers for askers in lanes) for name in lane.askers)
+
+    def _submit(self, name: str, recipe: str, makings: Sequence[Making], weight: float) -> None:
         try:
-            self._worker.submit([self._job(name, makings)])
+            self._worker.submit([job_of(name, makings, network=self._network(recipe), weight=weight)])
         except HapistoreError as error:
             self._refused(recipe, makings, error)
         except BaseException as error:
             _log.exception("job %s could not be submitted", name)
             self._refused(recipe, makings, HapistoreError(f"the service failed: {type(error).__name__}; see its log"))
-
-    def _job(self, name: str, makings: Sequence[Making]) -> ExtractionJob:
-        wish = makings[0].wish
-        return ExtractionJob(
-            name=name,
-            dataset=wish.version.label,
-            shards=tuple(making.wish.shard.images for making in makings),
-            network=self._network(wish.plain.digest),
-            codecs=(wish.codec,),
-            precision=wish.plain.precision,
-            augmentation=wish.augmentation,
-            keep=wish.keep,
-            sink=_Sink({making.wish.shard.images: making for making in makings}),
-            tenant=wish.tenant.name,
-            weight=wish.tenant.weight,
-            memory_bytes=wish.tenant.memory_bytes,
-        )
 
     def _refused(self, recipe: str, makings: Sequence[Making], error: HapistoreError) -> None:
         with self._lock:
@@ -275,42 +271,6 @@ class Lanes:
                         del self._makings[key]
                     else:
                         self._keep_streamed(making)
-
-
-class _Sink:
-    """Tells each shard's making what comes of it."""
-
-    def __init__(self, makings: dict[str, Making]) -> None:
-        self._makings = makings
-
-    def begin(self, shard: ShardRef) -> None:
-        self._makings[shard.images].begin()
-
-    def rows(self, shard: ShardRef, rows: Sequence[int], features: np.ndarray) -> None:
-        self._makings[shard.images].add(rows, features)
-
-    def finished(self, shard: ShardRef, features: ShardFeatures) -> None:
-        self._makings[shard.images].finish(features)
-
-    def stored(self, shard: ShardRef) -> None:
-        self._makings[shard.images].stored()
-
-
-def _together(waiting: Sequence[Making]) -> list[Making]:
-    """What goes into one job with the first: the same tenant's, of the same version and kind."""
-    first = waiting[0].wish
-    chosen: list[Making] = []
-    rows = 0
-    for making in waiting:
-        wish = making.wish
-        alike = (wish.tenant.name, wish.version.label, wish.codec, wish.keep, wish.augmentation)
-        if alike != (first.tenant.name, first.version.label, first.codec, first.keep, first.augmentation):
-            continue
-        rows += wish.shard.rows
-        if chosen and (rows > _MOST_ROWS or len(chosen) == _MOST_SHARDS):
-            break
-        chosen.append(making)
-    return chosen
 
 
 def _ending() -> TransientError:

@@ -7,6 +7,7 @@ from fragile_networks import Fragile
 
 import hapistore as hs
 from hapistore.extraction import ExtractionJob, WorkerOptions
+from hapistore_format import DatasetVersion
 
 PLENTY = WorkerOptions(memory_bytes=16 << 30, decode_threads=2)
 PREPROCESS = hs.Preprocess(resize_px=8, crop_px=(8, 8), mean_levels=(0.0,) * 3, std_levels=(1.0,) * 3)
@@ -19,7 +20,7 @@ def fragile(gain: float = 1.5, pause_s: float = 0.0):
     return hs.backbone_from_module(network, name="fragile", preprocess=PREPROCESS, program="fragile 1").prefix()
 
 
-def job(dataset: str, network, **more) -> ExtractionJob:
+def job(dataset: str | DatasetVersion, network, **more) -> ExtractionJob:
     return ExtractionJob(**{"dataset": dataset, "network": network, "codecs": ("f32",), "executor": "torch", **more})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hapistore.catalog.recipes import list_recipes
 from hapistore.errors import UsageError
 from hapistore.extraction import AugmentOptions, ExtractionWorker, KnownNetwork, extract_jobs, recipe_of
 from hapistore.extraction.worker.jobs import JobChecker
-from hapistore_format import FeatureShardReader
+from hapistore_format import DatasetVersion, FeatureShardReader
 
 # What several of these files use; its operators live in a module that other processes can import too.
 sys.path.append(str(Path(__file__).parent))
@@ -69,18 +70,19 @@ def test_only_the_shards_it_names_are_a_jobs(noise):
     starts = np.cumsum([0, *(shard.rows for shard in version.shards)])
     chosen = [version.shards[3], version.shards[1]]
     some = tuple(shard.images for shard in chosen)
+    part = replace(version, dataset="part", shards=tuple(chosen))
     network, sink = fragile(), Collect()
     recipe = recipe_of(network)[0].digest
     with ExtractionWorker(store, PLENTY) as worker:
-        worker.submit([job("many", network, shards=some, sink=sink)])
+        worker.submit([job(part, network, sink=sink)])
         worker.wait()
         assert sorted(stored(store, recipe)) == sorted(some)
         assert list(sink.found) == list(some)  # in the order asked for
-        worker.submit([job("many", network, shards=some), job("many", network, shards=()), job("many", network)])
+        worker.submit([job(part, network), job(replace(part, shards=()), network), job("many", network)])
         first, second, none, rest = worker.wait().jobs
     rows = sum(shard.rows for shard in chosen)
     assert (first.state, first.images, first.done, first.total) == ("done", rows, rows, rows)
-    assert first.dataset == first.result.version.label == "many@1"
+    assert first.dataset == first.result.version.label == "part@1"
     assert (second.state, second.images, second.done) == ("done", 0, rows)
     assert (none.state, none.done, none.total) == ("done", 0, 0)
     assert (rest.state, rest.images, rest.done) == ("done", 18 - rows, 18)
@@ -90,17 +92,21 @@ def test_only_the_shards_it_names_are_a_jobs(noise):
         np.testing.assert_allclose(found[shard.images], expected, rtol=1e-5)
 
 
-def test_a_checked_job_is_about_its_shards_and_unknown_ones_are_refused(noise):
+def test_one_job_has_shards_of_several_datasets(noise):
     store, write = noise
-    write("many", 12)
-    version = resolve_version(store, "many")
-    least = min(version.shards, key=lambda shard: shard.rows)
-    checker, network = JobChecker(store), fragile()
-    (checked,) = checker.check([job("many", network, shards=(least.images, least.images))])
-    assert checked.version.shards == (least,)
-    assert (checked.most_rows, checked.most_bytes, checked.to_run) == (least.rows, least.bytes, 1)
-    with pytest.raises(UsageError, match="field shards: many@1 has no image shard '0000"):
-        checker.check([job("many", network, shards=(least.images, "0" * 64))])
+    write("many", 9)
+    write("more", 12)
+    versions = [resolve_version(store, name) for name in ("many", "more")]
+    shards = {shard.images: shard for version in versions for shard in version.shards}  # they begin alike
+    created = versions[0].created
+    some = DatasetVersion(dataset="some", number=1, shards=tuple(shards.values()), created=created)
+    (checked,) = JobChecker(store).check([job(some, fragile())])
+    largest = max(shard.rows for shard in some.shards), max(shard.bytes for shard in some.shards)
+    assert (checked.name, checked.most_rows, checked.most_bytes) == ("some@1:fragile", *largest)
+    sink = Collect()
+    (report,) = extract_jobs(store, [job(some, fragile(), sink=sink)], PLENTY).jobs
+    assert (report.state, report.images) == ("done", some.rows)
+    assert list(sink.found) == list(shards)
 
 
 def test_variants_are_drawn_as_an_extraction_draws_them_and_share_a_loaded_network(noise):
@@ -164,5 +170,5 @@ def test_a_tenant_has_no_more_memory_than_it_is_allowed(noise):
     jobs = [job("many", network, tenant=name, memory_bytes=most) for name, most in cases.items()]
     refused, done = extract_jobs(store, jobs, PLENTY).jobs
     assert (refused.state, done.state) == ("refused", "done")
-    assert "and tenant too little is allowed 30 MiB" in refused.reason
+    assert "and the tenant is allowed 30 MiB" in refused.reason
     assert done.peak_bytes <= cases["enough"]

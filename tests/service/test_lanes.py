@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def wish(number: int, tenant: str = "a", **more) -> Wish:
 
 def do(lanes: Lanes, job, *, missing: tuple[MissingRow, ...] = (), state: str = "done", reason: str = "") -> None:
     """What a worker does of a job."""
-    for shard in (shard for shard in SHARDS if shard.images in job.shards):
+    for shard in job.dataset.shards:
         if state == "done":
             job.sink.begin(shard)
             for rows in (range(50, ROWS), range(50)):  # in any order
@@ -91,25 +92,74 @@ def test_a_shard_is_made_once_for_all_who_want_it(lanes, worker):
     assert (lanes.counts.asked, lanes.counts.shared, lanes.counts.shards) == (3, 2, 1)
     assert lanes.idle and not worker.jobs
     with lanes.asking(wish(0)):  # it is gone from the store again
-        assert worker.next().shards == (SHARDS[0].images,)
+        assert worker.next().dataset.shards == (SHARDS[0],)
 
 
 def test_tenants_have_their_turns_and_jobs_are_small(lanes, worker):
+    whose = {}
     with ExitStack() as stack:
-        for number in range(20):
-            stack.enter_context(lanes.asking(wish(number, "many")))
-        for number in range(20, 23):
-            stack.enter_context(lanes.asking(wish(number, "few")))
+        for number in range(23):
+            tenant = "many" if number < 20 else "few"
+            stack.enter_context(lanes.asking(wish(number, tenant)))
+            whose[SHARDS[number].images] = tenant
         order = []
-        for _ in range(23):
+        while len(order) < 23:
             job = worker.next()
-            assert len(job.shards) * ROWS <= 512
-            order += [job.tenant] * len(job.shards)
+            assert len(job.dataset.shards) * ROWS <= 512
+            order += [whose[shard.images] for shard in job.dataset.shards]
             do(lanes, job)
-            if len(order) == 23:
-                break
-        assert order.index("few") < 10  # not behind all of the other's
+        assert order.index("few") < 3  # not behind all of the other's
         assert order.count("few") == 3
+
+
+def test_a_job_is_of_all_who_wait_for_its_network_and_are_alike(lanes, worker):
+    other = replace(VERSION, dataset="e", number=4)
+    with ExitStack() as stack:
+        stack.enter_context(lanes.asking(wish(0)))
+        first = worker.next()
+        makings = [
+            stack.enter_context(lanes.asking(one))
+            for one in (
+                wish(1, "a"),
+                wish(2, "b", version=other),
+                wish(3, "c", codec="f16"),
+                replace(wish(4), tenant=Tenant(name="d", memory_bytes=1 << 30)),
+            )
+        ]
+        do(lanes, first)
+        jobs = [worker.next()]
+        while not all(making.ended for making in makings):
+            do(lanes, jobs[-1])
+            if not all(making.ended for making in makings):
+                jobs.append(worker.next())
+        assert [job.dataset.shards for job in jobs] == [
+            (SHARDS[2], SHARDS[1]),
+            (SHARDS[3],),
+            (SHARDS[4],),
+        ]  # "a" had its turn
+        assert [job.memory_bytes for job in jobs] == [None, None, 1 << 30]
+        for making in makings:
+            making.check()
+
+
+def test_lanes_weigh_as_much_as_those_who_wait_in_them(lanes, worker):
+    second = replace(RECIPE, cut="map")
+    heavy = [Tenant(name=name, weight=2.0) for name in "abc"]
+    with ExitStack() as stack:
+        running = []
+        for number, plain in enumerate((RECIPE, second)):
+            stack.enter_context(lanes.asking(wish(number, "first", plain=plain)))
+            running.append(worker.next())
+        assert [job.weight for job in running] == [1.0, 0.5]  # who waits in two lanes has half in each
+        for tenant in heavy:
+            stack.enter_context(lanes.asking(replace(wish(10), tenant=tenant)))  # all of them one shard
+        stack.enter_context(lanes.asking(replace(wish(11, plain=second), tenant=heavy[0])))
+        found = []
+        for job in running:
+            do(lanes, job)
+            found.append(worker.next())
+        assert [job.tenant for job in found] == [RECIPE.digest, second.digest]
+        assert [job.weight for job in found] == [5.0, 1.0]
 
 
 def test_rows_come_in_order_and_those_without_features_are_named(lanes, worker):
@@ -172,7 +222,7 @@ def test_what_nobody_waits_for_is_not_begun(lanes, worker):
         with lanes.asking(wish(9)):
             stack.close()
             do(lanes, running)
-            assert worker.next().shards == (SHARDS[9].images,)
+            assert worker.next().dataset.shards == (SHARDS[9],)
 
 
 def test_streaming_that_nobody_waits_for_is_stopped(lanes, worker):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from hapistore_format import Augmentation, DatasetVersion, Recipe, ShardRef, get_codec
+from hapistore_format import Augmentation, DatasetVersion, Recipe, get_codec
 
 from ...catalog import require_store, resolve_version
 from ...catalog.codec_choice import AUTO, check_max_error
@@ -38,20 +38,20 @@ class ExtractionJob:
     """One extraction among others.
 
     Attributes:
-        dataset: ``pets`` or ``pets@7``.
+        dataset: ``pets``, ``pets@7``, or a version itself, which need not be one that the store has: its image shards
+            are extracted in their order.
         network: what to run, anything that can be hashed and loads a prefix; a `Prefix` itself stays in memory all the
             time.
         codecs, max_error, precision, executor, device, max_batch, retry_bad: as in `extract` and `ExtractOptions`.
         tenant: whose it is; weight: the tenant's share of turns.
         memory_bytes: that its extraction batches may take, its network included; None: no bound of its own.
         name: unlike any other's; "": made up. where: said in errors about it, such as ``jobs.toml, line 3``.
-        shards: digests of those image shards of the version that it is about, as they are wanted; None: all.
         augmentation: the variant of every image; None: the images as they are.
         keep: False: everything is computed, whatever the store has, and only the sink gets it.
         sink: is told of features as they come.
     """
 
-    dataset: str
+    dataset: str | DatasetVersion
     network: LoadsPrefix | AnyPrefix
     codecs: tuple[str, ...] = ("u8c+zstd",)
     max_error: float | None = None
@@ -65,7 +65,6 @@ class ExtractionJob:
     memory_bytes: int | None = None
     name: str = ""
     where: str = ""
-    shards: tuple[str, ...] | None = None
     augmentation: Augmentation | None = None
     keep: bool = True
     sink: ShardSink | None = field(default=None, compare=False, repr=False)
@@ -76,7 +75,6 @@ class CheckedJob:
     """A job that can be done, and what is known of it without its network in memory.
 
     Attributes:
-        version: with those image shards only that it is about.
         weights_bytes: size of its frozen weights; weights_name: where they come from, for people.
         to_run: image shards that want the network, as far as can be told; present: those that want nothing.
         most_rows, most_bytes: of its largest image shard.
@@ -167,10 +165,9 @@ class JobChecker:
         return _named(job, "max-error", partial(check_max_error, job.codecs, job.max_error))
 
     def _version(self, job: ExtractionJob) -> DatasetVersion:
-        version = _named(job, "dataset", partial(resolve_version, self._store, job.dataset))
-        if job.shards is None:
-            return version
-        return replace(version, shards=_named(job, "shards", partial(_choose_shards, version, job.shards)))
+        if isinstance(job.dataset, DatasetVersion):
+            return job.dataset
+        return _named(job, "dataset", partial(resolve_version, self._store, job.dataset))
 
     def _check_network(self, job: ExtractionJob, name: str, version: DatasetVersion, max_error: float) -> CheckedJob:
         facts = self._look_at(job)
@@ -206,20 +203,10 @@ class JobChecker:
             return self._facts[key]
 
 
-def _choose_shards(version: DatasetVersion, digests: Sequence[str]) -> tuple[ShardRef, ...]:
-    shards = {shard.images: shard for shard in reversed(version.shards)}  # of equal ones the first
-    wanted = dict.fromkeys(digests)
-    unknown = [digest for digest in wanted if digest not in shards]
-    if unknown:
-        more = f", nor {len(unknown) - 1} more of those asked for" if len(unknown) > 1 else ""
-        raise UsageError(f"{version.label} has no image shard {unknown[0]!r:.80}{more}")
-    return tuple(shards[digest] for digest in wanted)
-
-
 def _free_name(job: ExtractionJob, taken: set[str]) -> str:
     if job.name in taken:
         raise UsageError(f"{_where(job)}field name: {job.name!r} is another job's; give each its own, or none")
-    number, name = 2, job.name or f"{job.dataset}:{short_name(job.network)}"
+    number, name = 2, job.name or f"{_dataset(job)}:{short_name(job.network)}"
     made = name
     while made in taken:
         made, number = f"{name}#{number}", number + 1
@@ -235,4 +222,8 @@ def _named(job: ExtractionJob, field: str, look: Callable[[], _Out]) -> _Out:
 
 
 def _where(job: ExtractionJob) -> str:
-    return f"{job.where or f'job {job.name or job.dataset}'}, "
+    return f"{job.where or f'job {job.name or _dataset(job)}'}, "
+
+
+def _dataset(job: ExtractionJob) -> str:
+    return job.dataset.label if isinstance(job.dataset, DatasetVersion) else job.dataset

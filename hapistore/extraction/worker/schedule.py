@@ -117,7 +117,7 @@ class Schedule:
     def _too_large(job: ActiveJob, profile: ExtractionProfile) -> str:
         needed = format_bytes(int(job.model_of(profile).upper_bytes(1)))
         allowed = format_bytes(job.checked.job.memory_bytes or 0)
-        return f"one image takes {needed}, and tenant {job.checked.job.tenant} is allowed {allowed}"
+        return f"one image takes {needed}, and the tenant is allowed {allowed}"
 
     def observed(self, job: ActiveJob, rows: int, peak_bytes: int, seconds: float) -> None:
         """An extraction batch ran."""
