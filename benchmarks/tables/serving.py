@@ -67,13 +67,14 @@ def service_tenants_table() -> str:
     for tenant in result["tenants"]:
         by_network.setdefault(tenant["network"], []).append(tenant)
     lines = [
-        "| network | tenants | alone, s | ideal, s | at once, s | times ideal, the worst |",
-        "|---|---|---|---|---|---|",
+        "| network | tenants | loading, s | alone, s | ideal, s | at once, s | times ideal, the worst |",
+        "|---|---|---|---|---|---|---|",
     ]
     for network, tenants in by_network.items():
         spans = (_span(tenants, figure) for figure in ("alone_s", "ideal_s", "seconds"))
         worst = max(tenant["times_ideal"]["high"] for tenant in tenants)
-        lines.append(f"| {network} | {len(tenants)} | {' | '.join(spans)} | {worst:.2f} |")
+        loading = f"{result['loading_s'][network]['median']:.1f}"
+        lines.append(f"| {network} | {len(tenants)} | {loading} | {' | '.join(spans)} | {worst:.2f} |")
     where = result["environment"]
     right = "all features right" if result["right"] else "FEATURES WRONG"
     lines += [
@@ -81,7 +82,8 @@ def service_tenants_table() -> str:
         f"{len(result['tenants'])} tenants with {result['images_each']} images each, and one shard that all want; "
         f"{result['memory_bytes'] / 2**30:.1f} GiB; {right}; extracted in each round: "
         f"{', '.join(map(str, result['extracted']))} shards, of {', '.join(map(str, result['distinct']))} that are "
-        f"wanted. The worst tenant took {range_text(result['worst_times_ideal'], 2)} times its ideal. Medians of "
+        f"wanted. The worst tenant took {range_text(result['worst_times_ideal'], 2)} times its ideal, "
+        f"{range_text(result['worst_times_ideal_loaded'], 2)} times were loading no work. Medians of "
         f"{result['worst_times_ideal']['runs']} rounds, lowest–highest tenant; {where['cores']} cores of an "
         f"{where['cpu']}.",
     ]
