@@ -74,15 +74,32 @@ def test_damage_is_told_and_the_program_is_made_again(cache, resnet, name, damag
     assert ProgramCache(resnet, "test").load() == (b"program", b"weights")
 
 
-def test_one_that_fails_to_write_leaves_nothing(cache, resnet, caplog):
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("No space left")], ids=["system", "openvino"]
+)
+def test_one_that_fails_to_write_leaves_nothing(cache, resnet, error, caplog):
     def full(folder) -> None:
         write(folder)
-        raise OSError(28, "No space left on device")
+        raise error
 
     with caplog.at_level(logging.WARNING):
         ProgramCache(resnet, "test").save(full)
     assert "No space left" in caplog.text
     assert not list(cache.iterdir())
+
+
+def test_a_cache_that_may_only_be_read_is_read(cache, resnet, monkeypatch):
+    ProgramCache(resnet, "test").save(write)
+
+    def refused(*_, **__):
+        raise PermissionError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert ProgramCache(resnet, "test").load() == (b"program", b"weights")
+    (folder,) = cache.iterdir()
+    (folder / "prefix.bin").write_bytes(b"damaged")
+    monkeypatch.setattr(type(folder), "rename", refused)
+    assert ProgramCache(resnet, "test").load() is None  # and the extraction goes on
 
 
 def test_who_comes_second_leaves_what_is_there(cache, resnet):

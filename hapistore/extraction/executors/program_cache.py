@@ -63,11 +63,12 @@ class ProgramCache:
             if about["key"] != self._key:
                 raise ValueError("it is of another key")
             found = self._read(_PROGRAM, about["xxh3_128"]), self._read(_WEIGHTS, about["xxh3_128"])
-            os.utime(self.folder)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             _log.warning("%s is damaged, and is made again: %s: %s", self.folder, type(error).__name__, error)
             self._remove(self.folder)
             return None
+        with contextlib.suppress(OSError):  # a cache that may only be read is one all the same
+            os.utime(self.folder)
         return found
 
     def save(self, write: Callable[[Path], None]) -> None:
@@ -84,7 +85,7 @@ class ProgramCache:
                 sums = {name: _checksum((folder / name).read_bytes()) for name in (_PROGRAM, _WEIGHTS)}
                 (folder / _ABOUT).write_text(json.dumps({"key": self._key, "xxh3_128": sums}, indent=1))
             self._make_room(self._all)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # OpenVINO says by RuntimeError that a disk is full
             _log.warning("%s cannot be written: %s; the next process converts again", self.folder, error)
 
     def _read(self, name: str, sums: Mapping[str, Any]) -> bytes:
@@ -110,7 +111,7 @@ class ProgramCache:
     def _remove(folder: Path) -> None:
         """At once for whoever looks; who reads its files has them open, or finds that it is gone."""
         gone = folder.with_name(f".{uuid.uuid4().hex}")
-        with contextlib.suppress(FileNotFoundError):  # another process was there first
+        with contextlib.suppress(OSError):  # another process was there first, or it may only be read
             folder.rename(gone)
             shutil.rmtree(gone)
 
