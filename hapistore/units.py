@@ -61,9 +61,14 @@ def format_bytes(count: float) -> str:
     """Bytes with a binary unit and three digits: ``34.4 KiB``."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(count) < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.3g} {unit}"
+            return f"{count:.0f} B" if unit == "B" else f"{_three(count)} {unit}"
         count /= 1024
-    return f"{count:.3g} TiB"
+    return f"{_three(count)} TiB"
+
+
+def _three(value: float) -> str:
+    """Three digits, or all of those before the point."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
 
 
 def format_rate(bytes_per_s: float) -> str:
@@ -77,9 +82,13 @@ def format_rate(bytes_per_s: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Seconds for people: ``85 ms``, ``3.2 s``, ``4 min 10 s``."""
+    """Seconds for people: ``40 µs``, ``8.5 ms``, ``85 ms``, ``3.2 s``, ``4 min 10 s``, ``6 h 40 min``."""
+    if 0 < seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs" if seconds >= 1e-6 else f"{seconds * 1e6:.2g} µs"
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{seconds * 1000:.2g} ms" if 0 < seconds < 0.0095 else f"{seconds * 1000:.0f} ms"
     if seconds < 100:
         return f"{seconds:.1f} s"
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if seconds < 3600:
+        return "{} min {} s".format(*divmod(round(seconds), 60))
+    return "{} h {} min".format(*divmod(round(seconds / 60), 60))
