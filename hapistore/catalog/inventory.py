@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hapistore_format import DatasetVersion, Recipe
 
-from ..stores import ObjectStore
+from ..stores import ObjectInfo, ObjectStore
 from .names import parse_name
 from .recipes import list_recipes
 
@@ -20,6 +20,7 @@ class FeatureSummary:
         shards: how many of the version's image shards have a feature shard; ``rows`` are theirs.
         bytes: size of those feature shards.
         complete: whether all have one.
+        smallest: of the feature shards, for who wants to look into one.
     """
 
     recipe: Recipe
@@ -28,6 +29,7 @@ class FeatureSummary:
     rows: int
     bytes: int
     complete: bool
+    smallest: ObjectInfo
 
     @property
     def bytes_per_row(self) -> float:
@@ -39,20 +41,21 @@ def dataset_features(store: ObjectStore, version: DatasetVersion) -> list[Featur
     rows = {shard.images: shard.rows for shard in version.shards}
     summaries = []
     for recipe in list_recipes(store):
-        sizes: dict[str, dict[str, int]] = {}
+        found: dict[str, dict[str, ObjectInfo]] = {}
         for info in store.list(f"features/{recipe.digest}/"):
             parsed = parse_name(info.name)
             if parsed and parsed.parts["images"] in rows:
-                sizes.setdefault(parsed.parts["codec"], {})[parsed.parts["images"]] = info.bytes
-        for codec, by_shard in sorted(sizes.items()):
+                found.setdefault(parsed.parts["codec"], {})[parsed.parts["images"]] = info
+        for codec, by_shard in sorted(found.items()):
             summaries.append(
                 FeatureSummary(
                     recipe=recipe,
                     codec=codec,
                     shards=len(by_shard),
                     rows=sum(rows[digest] for digest in by_shard),
-                    bytes=sum(by_shard.values()),
+                    bytes=sum(info.bytes for info in by_shard.values()),
                     complete=len(by_shard) == len(rows),
+                    smallest=min(by_shard.values(), key=lambda info: (info.bytes, info.name)),
                 )
             )
     return summaries

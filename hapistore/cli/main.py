@@ -10,8 +10,8 @@ from .. import __version__
 
 VERBS = (
     "ingest", "annotate", "convert", "plan", "extract", "transcode", "export", "cp",
-    "ls", "inspect", "log", "peek", "quarantine", "rm", "expire", "rollback", "gc", "verify", "doctor", "audit",
-    "cache", "serve", "token", "demo",
+    "ls", "inspect", "log", "peek", "report", "quarantine", "rm", "expire", "rollback", "gc", "verify", "doctor",
+    "audit", "cache", "serve", "token", "demo",
 )  # fmt: skip
 
 

@@ -16,18 +16,38 @@ _COLUMNS = 24
 
 def bar_rows(rows: Sequence[tuple[Child, int]], whole: int) -> Html:
     """A list of names with counts, each above a bar: its share of ``whole``."""
-    return el("ul", [_bar_row(name, count, whole) for name, count in rows], class_="bars")
+    return measure_rows([(name, count, f"{count:,}") for name, count in rows], max(1, whole))
 
 
-def _bar_row(name: Child, count: int, whole: int) -> Html:
-    bar = el(
-        "svg",
-        el("rect", width="100%", height="100%", rx=2, class_="track"),
-        el("rect", width=f"{max(0.5, 100 * count / max(1, whole)):.2f}%", height="100%", rx=2, class_="mark"),
-        class_="bar",
-        aria_hidden="true",
-    )
-    return el("li", el("div", el("span", name, class_="name"), el("span", f"{count:,}"), class_="row"), bar)
+def measure_rows(rows: Sequence[tuple[Child, float, Child]], whole: float) -> Html:
+    """The same of (name, measure, what is said of it): bars of the measures, in parts of ``whole``."""
+    return el("ul", [_row(name, said, [("mark", measure)], whole) for name, measure, said in rows], class_="bars")
+
+
+def stacked_rows(
+    rows: Sequence[tuple[Child, Sequence[tuple[str, float]], float | None, Child]], whole: float, *, class_: str
+) -> Html:
+    """Bars of several parts, each of a class of its own, one beside the other.
+
+    Args:
+        rows: (name, (class, measure) of each part, where the bar has a tick across it, what is said of it).
+    """
+    items = [_row(name, said, parts, whole, tick) for name, parts, tick, said in rows]
+    return el("ul", items, class_=f"bars {class_}")
+
+
+def _row(name: Child, said: Child, parts: Sequence[tuple[str, float]], whole: float, tick: float | None = None) -> Html:
+    marks, left = [], 0.0
+    least, round_px = (0.5, 2) if len(parts) == 1 else (0.0, None)
+    for class_, measure in parts:
+        width = max(least, 100 * measure / whole)
+        marks.append(el("rect", x=f"{left:.2f}%", width=f"{width:.2f}%", height="100%", rx=round_px, class_=class_))
+        left += width
+    if tick is not None:
+        marks.append(el("rect", x=f"{100 * tick / whole:.2f}%", y="-3", width="2", height="14", class_="tick"))
+    track = el("rect", width="100%", height="100%", rx=2, class_="track")
+    bar = el("svg", track, marks, class_="bar", aria_hidden="true")
+    return el("li", el("div", el("span", name, class_="name"), el("span", said), class_="row"), bar)
 
 
 def shape_plot(shapes: Sequence[tuple[tuple[int, int], int]]) -> Html:
@@ -82,3 +102,23 @@ def byte_columns(sizes: Sequence[int]) -> Html:
         role="img", aria_label=f"sizes from {ends[0]} to {ends[2]}",
     )  # fmt: skip
     return el("figure", drawing, el("figcaption", [el("span", end) for end in ends]))
+
+
+def part_columns(columns: Sequence[Sequence[tuple[str, float]]], *, about: str) -> Html:
+    """A column for each of what came one after the other, its parts on top of each other, each of a class of its own.
+
+    Args:
+        columns: (class, measure) of each part, from below; about: what is drawn, in words.
+    """
+    highest = max(sum(measure for _, measure in parts) for parts in columns) or 1.0
+    drawn = []
+    for number, parts in enumerate(columns):
+        top = 72.0
+        for class_, measure in parts:
+            height = 70 * measure / highest
+            top -= height
+            drawn.append(el("rect", x=10 * number + 1, y=f"{top:.2f}", width=8, height=f"{height:.2f}", class_=class_))
+    return el(
+        "svg", drawn, class_="columns", viewBox=f"0 0 {10 * len(columns)} 72", preserveAspectRatio="none",
+        role="img", aria_label=about,
+    )  # fmt: skip

@@ -66,6 +66,13 @@ CASES = {
     "no version to go back to": ("rollback pets@3 --store store", ["no pets@3", "the last is pets@1"]),
     "a grace too short": ("gc --grace 1h --store store", ["too short", "at least 7200", "--no-writers"]),
     "a grace that is none": ("gc --grace soon --store store", ["'soon' is no length of time", "7d"]),
+    "no dataset to report": ("report --store store", ["DATASET"]),
+    "a dataset to report": ("report pest --store store", ["did you mean pets?"]),
+    "a dataset twice": ("report pets pets@1 --store store", ["pets@1, pets@1", "each once"]),
+    "a run that is none": ("report pets --run source/notes.txt --store store", ["notes.txt", "found no JSON"]),
+    "a run of nothing": ("report pets --run keys.json --store store", ["keys.json", "does not exist"]),
+    "a link to report": ("report pets --link fast --store store", ["'fast' is no rate"]),
+    "no store to report": ("report pets --store nothing", ["no hapistore store at"]),
     "no store to collect": ("gc --store nothing", ["no hapistore store at"]),
     "unknown option": ("ls --stroe x", ["No such option", "--stroe", "--store"]),
 }

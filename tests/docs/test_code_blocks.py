@@ -21,6 +21,7 @@ DOCUMENTS = [
     "docs/augmentation.md",
     "docs/reading.md",
     "docs/cache.md",
+    "docs/pages.md",
     "docs/planning.md",
     "docs/serving.md",
 ]

@@ -102,11 +102,14 @@ import hapistore.service.relay, hapistore.service.plans.client_plan
     assert not {"torch", "PIL", "click", "rich"} & modules_after(program)
 
 
-@pytest.mark.parametrize("verb", ["ls", "inspect", "verify", "ingest", "convert"])
-def test_verbs_that_compute_nothing_need_no_torch(modules_after, small_store, photos, verb):
-    arguments = {"inspect": ["pets"], "ingest": ["pets", str(photos)], "convert": ["pets", "--layout", "arrow"]}.get(
-        verb, []
-    )
+@pytest.mark.parametrize("verb", ["ls", "inspect", "verify", "ingest", "convert", "report"])
+def test_verbs_that_compute_nothing_need_no_torch(modules_after, small_store, photos, tmp_path, verb):
+    arguments = {
+        "inspect": ["pets"],
+        "ingest": ["pets", str(photos)],
+        "convert": ["pets", "--layout", "arrow"],
+        "report": ["pets", "--out", str(tmp_path / "report.html")],
+    }.get(verb, [])
     program = f"""
 from hapistore.cli import main
 try:
