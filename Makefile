@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check docs clean
+.PHONY: help demo test check docs bench-paper clean
 
 help:  ## Say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: $(READY)  ## Transfer learning on real photographs, from compressed features
 	$(BIN)/hapistore demo
@@ -24,6 +24,12 @@ check: $(READY)  ## Lint, types, and which room may import which
 docs: $(READY)  ## Regenerate what is generated: the command reference, the tables
 	$(BIN)/python docs/cli_reference.py > docs/cli.md
 	$(BIN)/python -m benchmarks.tables
+	$(BIN)/python -m benchmarks.plots
+
+bench-paper: $(READY)  ## HAPI's evaluation on this machine; QUICK=--quick in 40 minutes, else hours (root)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m benchmarks.paper $(QUICK)
+	$(MAKE) docs
 
 clean:  ## Remove the environment and the demo's data
 	rm -rf $(VENV) hapistore-data build ./*.egg-info

@@ -23,12 +23,18 @@ def environment(packages: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "cpu": _cpu_name(),
+        "bf16_units": has_bf16(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": {"hapistore": hapistore.__version__, **{name: version(name) for name in (*_PACKAGES, *packages)}},
     }
+
+
+def has_bf16() -> bool:
+    """Whether the processor computes in bfloat16; else what is asked for in it is computed in float32."""
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(Path("/proc/cpuinfo").read_text().split())
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

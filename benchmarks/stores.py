@@ -89,6 +89,11 @@ def shape_too(port: int) -> None:
         subprocess.run(command.split(), check=True)
 
 
+def unshape() -> None:
+    """Undo `shape`."""
+    subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], check=True)
+
+
 def link_bytes() -> int:
     """Bytes that crossed the shaped link so far, both ways; the server's own traffic is another class of the device."""
     shown = subprocess.run(

@@ -12,7 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Swift:
 
     endpoint: str
     environment: dict[str, str]
+    folder: Path
 
     def url(self, prefix: str) -> str:
         return f"s3://{BUCKET}/{prefix}?endpoint={self.endpoint}&region=us-east-1"
@@ -56,7 +57,18 @@ def swift(folder: Path) -> Iterator[Swift]:
             servers.enter_context(running(command, folder / f"{kind}.log", lambda port=port: is_listening(port)))
         endpoint = f"http://127.0.0.1:{ports['proxy']}"
         _make_bucket(endpoint)
-        yield Swift(endpoint, {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY})
+        yield Swift(endpoint, {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}, folder)
+
+
+@contextlib.contextmanager
+def second_proxy(server: Swift) -> Iterator[Swift]:
+    """The same objects at a port of their own, which may be shaped alone."""
+    (port,) = free_ports(1)
+    configuration = server.folder / "second.conf"
+    configuration.write_text(_defaults(server.folder, port) + _proxy())
+    command = [_tool("swift-proxy-server"), configuration, "--verbose"]
+    with running(command, server.folder / "second.log", lambda: is_listening(port)):
+        yield replace(server, endpoint=f"http://127.0.0.1:{port}")
 
 
 def _tool(name: str) -> Path:

@@ -1,0 +1,1 @@
+"""HAPI's evaluation, on one machine: ``make bench-paper``, or ``python -m benchmarks.paper --quick``."""

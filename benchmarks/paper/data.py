@@ -1,0 +1,79 @@
+"""What is trained on: photographs like ImageNet's, and ELPV's; in a store of hapistore's, and as single objects."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import hapistore as hs
+from hapistore.demo.photographs import write_manifest
+
+from ..photographs import write_photographs
+from .loading import Images, name_of
+
+WARM, _WARM_IMAGES = "warm", 4
+"""A dataset that is read only so that networks are loaded."""
+_SHARDS_AT_LEAST = 4
+_UPLOADS = 8
+
+
+def loose(url: str, dataset: str) -> str:
+    """The address of single images beside a store: another prefix of its bucket."""
+    before, question, after = url.partition("?")
+    return f"{before.rsplit('/', 1)[0]}/loose-{dataset}{question}{after}"
+
+
+def photographs(folder: Path, counts: Sequence[int]) -> Callable[[str], None]:
+    """Datasets ``photos-N`` of the first N photographs, each in some shards."""
+
+    def fill(url: str) -> None:
+        write_photographs(folder / "photographs", max(counts))
+        paths = sorted((folder / "photographs").rglob("*.jpg"), key=lambda path: path.name)
+        labelled = [(path, path.parent.name) for path in paths]
+        for count in sorted(set(counts)):
+            _put(url, folder, f"photos-{count}", labelled[:count])
+        _put(url, folder, WARM, labelled[:_WARM_IMAGES])
+
+    return fill
+
+
+def elpv(folder: Path) -> Callable[[str], None]:
+    """The dataset ``elpv``, whose photographs are under CC BY-NC-SA 4.0."""
+
+    def fill(url: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_manifest(folder / "all.csv", seed=0)
+        with open(folder / "all.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        labelled = [(Path(row["path"]), row["label"]) for row in rows]
+        _put(url, folder, "elpv", labelled)
+        _put(url, folder, WARM, labelled[:_WARM_IMAGES])
+
+    return fill
+
+
+def images(folder: Path, url: str, dataset: str, *, every: int = 1) -> Images:
+    """The single images of a dataset that was put in, at the store's own address or behind its door.
+
+    Args:
+        every: only one of so many is used.
+    """
+    with open(folder / f"{dataset}.csv", newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    classes = {label: number for number, label in enumerate(sorted(set(labels)))}
+    return Images(url=loose(url, dataset), labels=tuple(classes[label] for label in labels), every=every)
+
+
+def _put(url: str, folder: Path, dataset: str, rows: Sequence[tuple[Path, str]]) -> None:
+    with open(folder / f"{dataset}.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "key"])
+        writer.writerows([path, label, f"{number:06d}"] for number, (path, label) in enumerate(rows))
+    size = sum(path.stat().st_size for path, _ in rows)
+    options = hs.IngestOptions(shard_bytes=min(4 << 20, size // _SHARDS_AT_LEAST + 1))
+    hs.ingest(hs.open_store(url, sole_writer=True), dataset, hs.manifest(folder / f"{dataset}.csv"), options)
+    bucket = hs.open_store(loose(url, dataset))
+    with ThreadPoolExecutor(_UPLOADS) as pool:
+        list(pool.map(lambda row: bucket.put(name_of(row[0]), row[1][0].read_bytes()), enumerate(rows)))

@@ -1,0 +1,130 @@
+"""Run time and bytes by network and by link: every system on every network, over every link.
+
+A unit is a network on a store. The planner chooses for one epoch and for twenty; HAPI's rule for one. The service is
+told of these cuts and loads them before the clock starts, and features are removed before each first epoch. The paper
+trains one epoch; over twenty, BASELINE's epochs are alike, so one stands for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hapistore.planning import plan_from_json
+
+from ...stores import reshape
+from ..bench import HAPI_CODEC, Bench, gathered
+from ..data import photographs
+from ..ledger import Ledger
+from ..networks import NETWORKS
+from ..planning import hapi_cut, planned
+from ..ratios import ALL_SYSTEMS_MBIT_S, EPOCHS
+from ..scale import Scale
+from ..tiers import two_tiers
+
+SETTINGS = ("rounds", "stores", "whole", "whole_stores", "links_mbit_s", "pair_links_mbit_s")
+STORED_EPOCHS = 3
+
+
+def run(folder: Path, scale: Scale, ledger: Ledger) -> None:
+    """Measure every network that is not there yet."""
+    names = list(scale.whole) + (
+        [name for name in NETWORKS if name not in scale.whole] if scale.pair_links_mbit_s else []
+    )
+    for store in scale.stores:
+        chosen = names if store == scale.stores[0] else names[:1]
+        missing = [name for name in chosen if not ledger.has(f"{name} {store}")]
+        if not missing:
+            continue
+        fill = photographs(folder, [NETWORKS[name].images for name in missing])
+        with two_tiers(folder / f"models-{store}", fill, store=store, link_mbit_s=ALL_SYSTEMS_MBIT_S) as tiers:
+            for name in missing:
+                images = NETWORKS[name].images
+                bench = Bench(tiers, folder, name, f"photos-{images}", batch_size(images))
+                measure = _whole if name in scale.whole and store in scale.whole_stores else _pair
+                ledger.measure(f"{name} {store}", lambda bench=bench, measure=measure: measure(bench, scale))
+
+
+def batch_size(images: int) -> int:
+    """Of a small epoch: two steps at least."""
+    return max(1, min(128, images // 2))
+
+
+def _whole(bench: Bench, scale: Scale) -> dict[str, Any]:
+    """All systems, over all links."""
+    cuts = _cuts(bench, scale.links_mbit_s)
+    bench.tell([index for by_use in cuts["chosen"].values() for index in by_use.values()])
+    return {**_rounds(bench, scale.rounds, scale.links_mbit_s, cuts["chosen"]), **cuts}
+
+
+def _pair(bench: Bench, scale: Scale) -> dict[str, Any]:
+    """BASELINE and features stored at the freeze point, without a plan."""
+    chosen = {str(link): {"once": bench.freeze_index, "often": bench.freeze_index} for link in scale.pair_links_mbit_s}
+    bench.tell([bench.freeze_index])
+    return {**_rounds(bench, scale.rounds, scale.pair_links_mbit_s, chosen), "chosen": chosen}
+
+
+def _cuts(bench: Bench, links: tuple[int, ...]) -> dict[str, Any]:
+    """What is chosen over each link: by the planner for one epoch, for twenty, and for features made anew; by HAPI."""
+    about = (bench.tiers.service, bench.network, bench.dataset, bench.batch_size)
+    uses: dict[str, dict[str, Any]] = {
+        "once": {"epochs": 1},
+        "often": {"epochs": EPOCHS},
+        "streaming": {"augmented": True},
+    }
+    chosen: dict[str, dict[str, int]] = {}
+    plans: dict[str, Any] = {}
+    for link in links:
+        rate = link * 1e6 / 8
+        wanted = uses if link == ALL_SYSTEMS_MBIT_S else {name: uses[name] for name in ("once", "often")}
+        cuts = chosen[str(link)] = {}
+        for use, options in wanted.items():
+            answer = bench.tiers.compute.submit(planned, *about, {"link": rate, **options}).result()
+            plan = plan_from_json(answer["plan"])
+            cuts[use] = plan.chosen.cut.index
+            plans[f"{use} {link}"] = {"cut": plan.chosen.cut.name, "epoch_s": plan.chosen.epoch_s}
+        if link == ALL_SYSTEMS_MBIT_S:
+            cuts["hapi"] = bench.tiers.compute.submit(hapi_cut, *about, rate).result()
+    return {"chosen": chosen, "plans": plans}
+
+
+def _rounds(bench: Bench, rounds: int, links: tuple[int, ...], chosen: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """Systems in turn, each round in another order; the first run of all, untimed, warms up."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    bench.baseline()
+    for number in range(rounds):
+        for link in links:
+            reshape(link)
+            ways = _ways(bench, chosen[str(link)], whole=link == ALL_SYSTEMS_MBIT_S and "hapi" in chosen[str(link)])
+            names = list(ways)
+            for name in names[number % len(names) :] + names[: number % len(names)]:
+                figures = ways[name]()
+                found.setdefault(str(link), {}).setdefault(name, []).append(figures)
+                print(f"  {bench.network} {link} {name} {figures}", flush=True)
+    return {
+        "images": bench.rows,
+        "batch_size": bench.batch_size,
+        "freeze_index": bench.freeze_index,
+        "links": {
+            link: {name: gathered(runs, bench.rows) for name, runs in by_name.items()}
+            for link, by_name in found.items()
+        },
+    }
+
+
+def _ways(bench: Bench, chosen: dict[str, int], *, whole: bool) -> dict[str, Callable[[], dict[str, Any]]]:
+    ways: dict[str, Callable[[], dict[str, Any]]] = {
+        "baseline": bench.baseline,
+        "stored": lambda: bench.stored(chosen["often"], STORED_EPOCHS),
+    }
+    if chosen["once"] != chosen["often"]:
+        ways["once"] = lambda: bench.stored(chosen["once"], 1)
+    if whole:
+        ways |= {
+            "all_in_cos": bench.all_in_cos,
+            "hapi": lambda: bench.streaming(chosen["hapi"], HAPI_CODEC),
+            "streaming": lambda: bench.streaming(chosen["streaming"]),
+            "script": lambda: bench.script("eager f32", STORED_EPOCHS),
+        }
+    return ways

@@ -1,0 +1,75 @@
+"""How much is measured: the quick form in under forty minutes on two cores, and the whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .networks import NETWORKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much of each experiment is measured.
+
+    Attributes:
+        rounds: of each comparison.
+        stores: the first has every experiment, the others the paper's AlexNet.
+        whole: networks that all systems are compared with, whole_stores: and on what; else only baseline and stored
+            features.
+        links_mbit_s, pair_links_mbit_s: of the former and of the latter.
+        batches: training batches. batch_images: of an epoch of that experiment; more where a batch is larger.
+        fixed_batches: training batches that are extracted at once, beside adapted extraction; adaptation_rounds: of
+            that.
+        tenants: numbers of them at once.
+        epochs_every: of ELPV's photographs, one of so many is run through eager PyTorch, and counted so many times.
+    """
+
+    rounds: int
+    stores: tuple[str, ...] = ("seaweedfs", "swift")
+    whole: tuple[str, ...]
+    whole_stores: tuple[str, ...]
+    links_mbit_s: tuple[int, ...]
+    pair_links_mbit_s: tuple[int, ...]
+    batches: tuple[int, ...]
+    batch_images: int
+    fixed_batches: tuple[int, ...]
+    adaptation_rounds: int
+    tenants: tuple[int, ...]
+    epochs_every: int
+
+
+def settings_of(scale: Scale, names: Sequence[str]) -> dict[str, Any]:
+    """These of its fields, as a file gives them back."""
+    fields: dict[str, Any] = json.loads(json.dumps(asdict(scale)))
+    return {name: fields[name] for name in names}
+
+
+QUICK = Scale(
+    rounds=2,
+    whole=("alexnet",),
+    whole_stores=("seaweedfs",),
+    links_mbit_s=(50, 1000),
+    pair_links_mbit_s=(1000,),
+    batches=(128, 512),
+    batch_images=128,
+    fixed_batches=(128, 1000, 8000),
+    adaptation_rounds=1,
+    tenants=(1, 4, 8),
+    epochs_every=16,
+)
+WHOLE = Scale(
+    rounds=3,
+    whole=tuple(NETWORKS),
+    whole_stores=("seaweedfs", "swift"),
+    links_mbit_s=(50, 200, 1000, 10_000),
+    pair_links_mbit_s=(),
+    batches=(128, 512, 2000, 8000),
+    batch_images=512,
+    fixed_batches=(128, 500, 1000, 2000, 4000, 8000),
+    adaptation_rounds=3,
+    tenants=(1, 2, 5, 10, 20),
+    epochs_every=1,
+)
