@@ -69,6 +69,7 @@ setup(
             "duckdb>=1.2",
             "foolbox>=3.3.4",
             "hypothesis>=6.100",
+            "matplotlib>=3.9",
             "mypy>=1.15",
             "pandas>=2.2",
             "polars>=1.20",

@@ -12,6 +12,8 @@ from pathlib import Path
 from .caching import cache_link_table, cache_table
 from .extraction import extract_table, forward_table, jobs_table, memory_table, plan_table
 from .features import augmentation_table, codecs_table, gather_table, probe_table
+from .paper import bytes_table, epochs_table, links_table, networks_table
+from .paper_storage import adaptation_table, batches_table, tenants_table
 from .planning import planner_oracle_table, planner_real_table
 from .reading import read_cold_table, read_table
 from .serving import service_tenants_table, service_through_table, two_tier_table
@@ -42,6 +44,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "two_tier": two_tier_table,
     "service_through": service_through_table,
     "service_tenants": service_tenants_table,
+    "paper_epochs": epochs_table,
+    "paper_networks": networks_table,
+    "paper_links": links_table,
+    "paper_bytes": bytes_table,
+    "paper_batches": batches_table,
+    "paper_adaptation": adaptation_table,
+    "paper_tenants": tenants_table,
 }
 
 

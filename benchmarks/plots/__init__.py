@@ -1,0 +1,1 @@
+"""Plots of what was measured, as PNG and SVG: ``python -m benchmarks.plots`` writes ``docs/plots``."""

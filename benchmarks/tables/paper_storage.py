@@ -1,0 +1,77 @@
+"""HAPI's evaluation, measured here: training batches, memory, tenants; the paper's own figure beside it."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from ..environment import read_result
+from ..paper import published
+from .paper import DASH, SYSTEMS, each, machine, table
+from .text import range_text
+
+_TENANTS = ("baseline", "all_in_cos", "hapi", "stored")
+
+
+def batches_table() -> str:
+    """Milliseconds an image and peaks of memory, by training batch."""
+    result = read_result("paper_batches")
+    rows = []
+    for batch, unit in sorted(result["units"].items(), key=lambda item: int(item[0])):
+        for name in ("baseline", "hapi", "stored"):
+            one = unit["systems"][name]
+            later = each(one["later_s"], unit["images"]) if "later_s" in one else DASH
+            memory = [f"{one[f'{tier}_bytes']['median'] / 2**30:.2f}" for tier in ("compute", "storage")]
+            rows.append([f"{int(batch):,}", SYSTEMS[name], each(one["first_s"], unit["images"]), later, *memory])
+    head = ["training batch", "", "ms an image", "later epochs", "compute tier, GiB", "storage tier, GiB"]
+    return "\n".join([
+        *table(head, rows),
+        "",
+        "AlexNet over 1 Gbit/s; peaks count libraries and weights: of the process that trains, and of the service with "
+        f"its own. Medians (lowest–highest) of {result['settings']['rounds']} rounds. " + machine(result),
+    ])  # fmt: skip
+
+
+def adaptation_table() -> str:
+    """Images a second with the extraction batch adapted and without, in little memory."""
+    result = read_result("paper_adaptation")
+    rows = []
+    for batch, unit in sorted(result["units"].items(), key=lambda item: int(item[0])):
+        cells = [_lived(unit["fixed"]), _lived(unit["adapted"])]
+        rows.append([f"{int(batch):,}", *cells])
+    limit = next(iter(result["units"].values()))["limit_bytes"] / 2**30
+    return "\n".join([
+        *table(["training batch", "all of it at once", "adapted"], rows),
+        "",
+        f"AlexNet's prefix by OpenVINO in a control group of {limit:g} GiB; images a second (extraction batch). The "
+        f"paper: batches from {published.ONLY_ADAPTED_FROM:,} on end only when adapted. " + machine(result),
+    ])  # fmt: skip
+
+
+def _lived(runs: list[dict[str, Any]]) -> str:
+    if any(run["killed"] for run in runs):
+        return f"killed for its memory ({sum(run['killed'] for run in runs)} of {len(runs)} runs)"
+    return f"{median(run['images_per_s'] for run in runs):.0f} ({max(run['batch'] for run in runs):,})"
+
+
+def tenants_table() -> str:
+    """Seconds until the last of so many tenants has ended."""
+    result = read_result("paper_tenants")
+    rows = []
+    for count, unit in sorted(result["units"].items(), key=lambda item: int(item[0])):
+        systems = unit["systems"]
+        cells = [range_text(systems[name]["first_s"], 1) for name in ("baseline", "all_in_cos", "hapi", "stored")]
+        times = [
+            f"{systems[name]['first_s']['median'] / systems['stored']['first_s']['median']:.1f}"
+            for name in ("baseline", "hapi")
+        ]
+        rows.append([count, *cells, *times])
+    head = ["tenants", "BASELINE, s", "ALL_IN_COS, s", "HAPI, s", "stored, s", "times BASELINE", "times HAPI"]
+    images = next(iter(result["units"].values()))["images_each"]
+    return "\n".join([
+        *table(head, rows),
+        "",
+        f"Each trains an epoch of AlexNet on the same {images} photographs over 1 Gbit/s, all at once. The paper: up "
+        f"to {published.TENANTS_TIMES} times with several tenants; past {published.TENANTS_LOST_PAST} jobs were lost "
+        f"without adaptation. Medians (lowest–highest) of {result['settings']['rounds']} rounds. " + machine(result),
+    ])  # fmt: skip
