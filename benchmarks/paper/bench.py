@@ -134,8 +134,18 @@ def freeze_index(network: str) -> int:
     return int(traced(network)[0].freeze_index)
 
 
+def in_turn(names: Sequence[str], number: int) -> list[str]:
+    """Names in the order of a round, each round beginning with another."""
+    at = number % len(names)
+    return [*names[at:], *names[:at]]
+
+
 def gathered(runs: Sequence[dict[str, Any]], rows: int) -> dict[str, Any]:
-    """Rounds of one system as medians with spread: the first epoch, the later ones, and bytes of the whole an image."""
+    """Rounds of one system as medians with spread: seconds of the first epoch, and of each later one; bytes of all.
+
+    Args:
+        rows: images of an epoch, which the bytes are divided by.
+    """
     found = {
         "first_s": spread([run["epochs_s"][0] for run in runs]),
         "bytes_per_image": spread([run["bytes"] / rows for run in runs]),

@@ -23,7 +23,6 @@ from ..stores import shape, shape_too, unshape
 from .memory import tree
 
 STORAGE_CORE, COMPUTE_CORE = 0, 1
-STORES = ("seaweedfs", "swift")
 
 
 @dataclass(frozen=True, kw_only=True)

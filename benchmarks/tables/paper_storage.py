@@ -60,7 +60,7 @@ def tenants_table() -> str:
     rows = []
     for count, unit in sorted(result["units"].items(), key=lambda item: int(item[0])):
         systems = unit["systems"]
-        cells = [range_text(systems[name]["first_s"], 1) for name in ("baseline", "all_in_cos", "hapi", "stored")]
+        cells = [range_text(systems[name]["first_s"], 1) for name in _TENANTS]
         times = [
             f"{systems[name]['first_s']['median'] / systems['stored']['first_s']['median']:.1f}"
             for name in ("baseline", "hapi")

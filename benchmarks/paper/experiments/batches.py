@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...environment import spread
-from ..bench import HAPI_CODEC, Bench, gathered
+from ..bench import HAPI_CODEC, Bench, gathered, in_turn
 from ..data import photographs
 from ..ledger import Ledger
 from ..memory import peak_bytes, reset_peaks, tree
@@ -47,8 +47,7 @@ def _batch(bench: Bench, rounds: int) -> dict[str, Any]:
     }
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     for number in range(rounds):
-        names = list(ways)
-        for name in names[number % len(names) :] + names[: number % len(names)]:
+        for name in in_turn(list(ways), number):
             runs[name].append(_with_memory(bench, ways[name]))
             print(f"  batch {bench.batch_size} {name} {runs[name][-1]}", flush=True)
     return {

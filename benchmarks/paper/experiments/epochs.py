@@ -22,7 +22,7 @@ from hapistore.service.client import connect
 from ... import probe
 from ...environment import has_bf16, spread
 from ...stores import reshape
-from ..bench import STORED_CODEC, Bench, gathered, register
+from ..bench import STORED_CODEC, Bench, gathered, in_turn, register
 from ..data import elpv
 from ..ledger import Ledger
 from ..networks import ELPV
@@ -70,7 +70,7 @@ def _link(bench: Bench, link: int, scale: Scale) -> dict[str, Any]:
     names = [name for name in ways if name != "again"]
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     for number in range(scale.rounds):
-        for name in names[number % len(names) :] + names[: number % len(names)]:
+        for name in in_turn(names, number):
             runs[name].append(ways[name]())
             if name == "stored":
                 runs["again"].append(ways["again"]())
@@ -116,15 +116,14 @@ def _ratios(runs: dict[str, list[dict[str, Any]]], used: dict[str, int]) -> dict
 def _accuracy(tiers: Tiers, bench: Bench) -> dict[str, Any]:
     """Of linear probes on what is trained from, and on exact float32 features; the same folds for both."""
     exact = tiers.compute.submit(register, tiers.service, NETWORK, bench.freeze_index, "f32").result()
-    labels = None
     scores = {}
     for name, recipe, codec in (("f32", exact, "f32"), ("stored", bench.recipes[bench.freeze_index], STORED_CODEC)):
         with connect(tiers.service) as client:
             view = client.view("elpv", recipe=recipe, codec=codec)
             options = hs.ReadOptions(shuffle="none", batch_size=bench.rows)
             batch = next(iter(hs.FeatureReader(view, options).epoch(0)))
-        labels = batch.targets
-        scores[name] = probe.accuracies(batch.features, labels, _SEED)
+        assert batch.targets is not None
+        scores[name] = probe.accuracies(batch.features, batch.targets, _SEED)
     lost = 100 * (scores["f32"] - scores["stored"])
     return {
         **{name: float(of_folds.mean()) for name, of_folds in scores.items()},

@@ -14,7 +14,7 @@ from typing import Any
 from hapistore.planning import plan_from_json
 
 from ...stores import reshape
-from ..bench import HAPI_CODEC, Bench, gathered
+from ..bench import HAPI_CODEC, Bench, gathered, in_turn
 from ..data import photographs
 from ..ledger import Ledger
 from ..networks import NETWORKS
@@ -97,8 +97,7 @@ def _rounds(bench: Bench, rounds: int, links: tuple[int, ...], chosen: dict[str,
         for link in links:
             reshape(link)
             ways = _ways(bench, chosen[str(link)], whole=link == ALL_SYSTEMS_MBIT_S and "hapi" in chosen[str(link)])
-            names = list(ways)
-            for name in names[number % len(names) :] + names[: number % len(names)]:
+            for name in in_turn(list(ways), number):
                 figures = ways[name]()
                 found.setdefault(str(link), {}).setdefault(name, []).append(figures)
                 print(f"  {bench.network} {link} {name} {figures}", flush=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..bench import HAPI_CODEC, Bench, gathered
+from ..bench import HAPI_CODEC, Bench, gathered, in_turn
 from ..data import photographs
 from ..ledger import Ledger
 from ..scale import Scale
@@ -44,8 +44,7 @@ def _tenants(bench: Bench, count: int, rounds: int) -> dict[str, Any]:
     ways["all_in_cos"]()
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     for number in range(rounds):
-        names = list(ways)
-        for name in names[number % len(names) :] + names[: number % len(names)]:
+        for name in in_turn(list(ways), number):
             runs[name].append(ways[name]())
             print(f"  {count} tenants {name} {runs[name][-1]}", flush=True)
     return {"images_each": bench.rows, "systems": {name: gathered(all_, bench.rows) for name, all_ in runs.items()}}
