@@ -16,6 +16,7 @@ from pyarrow import flight
 from ..errors import HapistoreError, TransientError, UsageError
 from ..stores.retrying import Retrier, RetryOptions
 from .arriving import Arriving, Message, Rooms
+from .packing import unpack
 from .relay import Relay
 from .wire import BYTES, CHUNK_BYTES, MOST_ACTION_BYTES, TOKEN_HEADER, Ticket, batch_of, beside, bytes_of, read_beside
 from .wire_errors import from_flight
@@ -170,7 +171,8 @@ class Connection:
             reader = client.do_get(flight.Ticket(ticket.serialise()), options)
             try:
                 for batch, metadata in reader:
-                    yield Message(bytes_of(batch), read_beside(metadata))
+                    data, about = bytes_of(batch), read_beside(metadata)
+                    yield Message(unpack(data, about["packed"]) if "packed" in about else data, about)
             finally:
                 reader.cancel()
         except (pa.ArrowException, OSError, ValueError) as error:

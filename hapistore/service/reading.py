@@ -21,6 +21,7 @@ from ..stores import ObjectStore
 from .beating import beating
 from .lanes import Lanes
 from .making import Making, Wish
+from .packing import pack
 from .row_stream import pack_rows
 from .tenancy.admission import Admission
 from .tenancy.tenants import Tenant
@@ -96,7 +97,8 @@ class Reading:
             return self._store.get_ranges(name, [(start, stop)])[0]
 
         data = yield from self._beating(fetch)
-        yield from _send(data, start) if stop is None else _send(data, 0, at=start)
+        # A range is not packed: links are measured by ranges.
+        yield from _send(data, start) if stop is None else _send(data, 0, at=start, packs=False)
 
     def _features(self, tenant: Tenant, ticket: FeaturesTicket, held: ExitStack) -> Iterator[Sent]:
         wish, name, data = yield from self._look(tenant, ticket, held)
@@ -175,14 +177,19 @@ class Reading:
         return beating(self._pool, work, lambda: (_NOTHING, beside(making=[0, 0])))
 
 
-def _send(data: memoryview, start: int, *, at: int | None = None) -> Iterator[Sent]:
+def _send(data: memoryview, start: int, *, at: int | None = None, packs: bool = True) -> Iterator[Sent]:
     """Bytes from ``start`` on; ``at`` is where they begin in the object, where that is elsewhere."""
     if start > len(data):
         raise UsageError(f"byte {start:,} is asked for of {len(data):,}")
     rest = data[start:]
-    yield _NOTHING, beside(bytes=len(rest), start=start if at is None else at)
-    for first in range(0, len(rest), CHUNK_BYTES):
-        yield batch_of(rest[first : first + CHUNK_BYTES]), None
+    about: dict[str, int] = {"bytes": len(rest), "start": start if at is None else at}
+    for first in range(0, max(len(rest), 1), CHUNK_BYTES):  # one message at least, which says how long it is
+        piece = rest[first : first + CHUNK_BYTES]
+        packed = pack(piece) if packs else None
+        if packed is not None:
+            about["packed"] = len(piece)
+        yield batch_of(piece if packed is None else packed), beside(**about) if about else None
+        about = {}
 
 
 def _rows_as_they_come(making: Making, start: int) -> Generator[Sent, None, int]:

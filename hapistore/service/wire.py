@@ -1,8 +1,8 @@
 """What a client and the service say to each other: tickets, and what comes back beside the bytes. All of it is JSON.
 
-A ticket is answered by a stream of one column of bytes. Its first message has no bytes: beside it stands how long the
-whole is, and where in it the stream begins. Before that come messages that have neither, once a second, while what was
-asked for is being made: a link that is silent for long is broken.
+A ticket is answered by a stream of one column of bytes. Beside its first ones stands how long the whole is, and where
+in it the stream begins. Before that come messages that have neither, twice a second, while what was asked for is being
+made: a link that is silent for long is broken. Small messages may be packed, see `packing`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Ticket:
 
     def serialise(self) -> bytes:
         """As it crosses."""
-        value = {name: of for name, of in asdict(self).items() if of is not None}
+        usual = {field.name: field.default for field in fields(self)}
+        value = {name: of for name, of in asdict(self).items() if of != usual[name]}
         return json.dumps({"kind": self.kind, **value}, separators=(",", ":")).encode()
 
 
