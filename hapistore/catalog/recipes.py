@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hapistore_format import Recipe
+from hapistore_format.digests import is_digest
 
 from ..errors import NotFound, UsageError
 from ..stores import ObjectStore, ensure, exists, renew
@@ -77,6 +78,11 @@ def find_recipe(store: ObjectStore, text: str) -> Recipe:
     Raises:
         UsageError: none or several; the message lists them.
     """
+    if is_digest(text):
+        try:
+            return load_recipe(store, text)
+        except NotFound:
+            pass  # it is told what there is instead
     recipes = list_recipes(store)
     found = [r for r in recipes if r.digest.startswith(text) or text in _names(r)]
     if len(found) == 1:
