@@ -45,10 +45,15 @@ class LeftOut:
     detail: str = ""
 
 
-def find_missing(store: ObjectStore, version: DatasetVersion, recipe: Recipe, codec: str) -> MissingRows:
+def find_missing(
+    store: ObjectStore, version: DatasetVersion, recipe: Recipe, codec: str, *, shards: range | None = None
+) -> MissingRows:
     """Rows without features of every shard of a version that has been extracted.
 
     One small request a shard. What was read is covered by no checksum: it is compared when a shard is opened.
+
+    Args:
+        shards: numbers of those that are looked at; None: all.
 
     Raises:
         FormatError: a feature shard is damaged.
@@ -60,9 +65,9 @@ def find_missing(store: ObjectStore, version: DatasetVersion, recipe: Recipe, co
         except NotFound:
             return ()  # not extracted yet
 
-    numbers = range(len(version.shards))
+    numbers = range(len(version.shards)) if shards is None else shards
     rows = map_ahead(read, numbers, threads=_THREADS, ahead=_AHEAD, name="hapistore-heads")
-    return {number: missing for number, missing in enumerate(rows) if missing}
+    return {number: missing for number, missing in zip(numbers, rows, strict=True) if missing}
 
 
 def read_missing(store: ObjectStore, name: str) -> tuple[MissingRow, ...]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hapistore_format import SUBSETS, AnnotationShard, DatasetVersion, ShardRef
+from hapistore_format import SUBSETS, AnnotationShard, DatasetVersion
 
 from ..catalog.names import annotations_name
-from ..catalog.reading import read_object
+from ..catalog.reading import read_all
 from ..errors import UsageError
 from ..stores import ObjectStore
-from ..threads import map_ahead
 
 _NUMBER = "\0number"
-_AT_ONCE = 8
 
 
 class Targets:
@@ -97,27 +94,16 @@ class Targets:
 
 def _load(store: ObjectStore, version: DatasetVersion, columns: Sequence[str]) -> pa.Table:
     """Annotations of all rows, with at least these columns."""
-    # One request after the other would take a slow link's delay for each shard.
-    tables = map_ahead(
-        partial(_read_annotations, store),
-        version.shards,
-        threads=_AT_ONCE,
-        ahead=_AT_ONCE,
-        name="hapistore-annotations",
-    )
+    names = [annotations_name(shard.annotations) for shard in version.shards]
+    tables = [read.table for read in read_all(store, names, AnnotationShard)]
+    for name, shard, table in zip(names, version.shards, tables, strict=True):
+        if table.num_rows != shard.rows:
+            raise UsageError(f"{name} has {table.num_rows} rows, its image shard {shard.rows}; run `hapistore verify`")
     whole = pa.concat_tables(tables, promote_options="default")
     for column in columns:
         if column not in whole.column_names:
             raise UsageError(f"{version.label} has no column {column!r}; it has {', '.join(whole.column_names)}")
     return whole
-
-
-def _read_annotations(store: ObjectStore, shard: ShardRef) -> pa.Table:
-    name = annotations_name(shard.annotations)
-    table = read_object(store, name, AnnotationShard).table
-    if table.num_rows != shard.rows:
-        raise UsageError(f"{name} has {table.num_rows} rows, its image shard {shard.rows}; run `hapistore verify`")
-    return table
 
 
 def _matching(table: pa.Table, where: pc.Expression, version: DatasetVersion) -> np.ndarray:

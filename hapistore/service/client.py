@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hapistore_format import Augmentation, Recipe, get_codec
+from hapistore_format import Augmentation, DatasetVersion, Recipe, get_codec
 
 from ..catalog import View, find_recipe, load_recipe, require_store, resolve_version
-from ..catalog.missing import find_missing
+from ..catalog.missing import MissingRows, find_missing
 from ..catalog.recipes import list_recipes
 from ..errors import UsageError
 from ..stores import ObjectStore
 from ..stores.retrying import RetryOptions
+from ..stores.sound import read_sound
 from .connection import Connection
+from .missing_list import read_missing
 from .row_stream import Rows, RowStream
 from .service_store import MakingStore, ServiceStore
-from .wire import RowsTicket
+from .wire import MissingTicket, RowsTicket
 
 if TYPE_CHECKING:
     from ..models import Prefix
@@ -111,7 +114,7 @@ class ServiceClient(ServiceStore):
         store = MakingStore(
             self.connection, self.bucket, dataset=version.label, recipe=plain.digest, augmentation=drawn, keep=keep
         )
-        missing = find_missing(self, version, plain, codec)
+        missing = self._missing(version, plain, codec)
         return View(
             store=store, version=version, recipe=replace(plain, augmentation=drawn), codec=codec, missing=missing
         )
@@ -160,6 +163,16 @@ class ServiceClient(ServiceStore):
     def drain(self) -> dict[str, Any]:
         """Have the service finish what it has begun and end; for tenants that may."""
         return self.connection.act("drain", {})
+
+    def _missing(self, version: DatasetVersion, plain: Recipe, codec: str) -> MissingRows:
+        """Rows that have no features. The service says it of all shards at once: what crosses then are those rows."""
+        if self.bucket is not None:
+            return find_missing(self, version, plain, codec)
+        where = f"missing rows of {version.label}"
+        ticket = MissingTicket(dataset=version.label, recipe=plain.digest, codec=codec)
+        return read_sound(
+            lambda: self.connection.read(ticket, where), partial(read_missing, version=version), where=where
+        )
 
     def _recipe(self, wanted: str | Recipe | None) -> Recipe:
         if isinstance(wanted, Recipe):

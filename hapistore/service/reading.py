@@ -6,27 +6,40 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from hapistore_format import FeatureShardReader, Recipe
+from hapistore_format import FeatureShardReader, MissingRow, Recipe
 
 from ..catalog.names import features_name, recipe_name
 from ..catalog.recipes import load_recipe
 from ..errors import NotFound, UsageError
 from ..stores import ObjectStore
 from .beating import beating
+from .gathering import SHARDS_AT_ONCE, Gathering
 from .lanes import Lanes
 from .making import Making, Wish
+from .missing_list import write_missing
 from .packing import pack
 from .row_stream import pack_rows
 from .tenancy.admission import Admission
 from .tenancy.tenants import Tenant
 from .tenancy.visibility import Visibility
-from .wire import BEAT_S, CHUNK_BYTES, FeaturesTicket, ObjectTicket, RowsTicket, Ticket, batch_of, beside
+from .wire import (
+    BEAT_S,
+    CHUNK_BYTES,
+    FeaturesTicket,
+    MissingTicket,
+    ObjectsTicket,
+    ObjectTicket,
+    RowsTicket,
+    Ticket,
+    batch_of,
+    beside,
+)
 
 _Out = TypeVar("_Out")
 Sent = tuple[pa.RecordBatch, pa.Buffer | None]
@@ -65,6 +78,7 @@ class Reading:
     ) -> None:
         self._store, self._visibility, self._admission = store, visibility, admission
         self._lanes, self._pool, self._watch = lanes, pool, watch
+        self._gathering = Gathering(store, visibility=visibility, admission=admission)
         self._recipe = lru_cache(maxsize=1024)(lambda digest: load_recipe(store, digest))
 
     def answer(self, tenant: Tenant, ticket: Ticket) -> Iterator[Sent]:
@@ -81,6 +95,11 @@ class Reading:
                 yield from self._features(tenant, ticket, held)
             elif isinstance(ticket, ObjectTicket):
                 yield from self._object(tenant, ticket, held)
+            elif isinstance(ticket, ObjectsTicket):
+                data = yield from self._beating(lambda: self._gathering.objects(tenant, ticket, held))
+                yield from _send(data, ticket.start)
+            elif isinstance(ticket, MissingTicket):
+                yield from self._missing(tenant, ticket)
             else:
                 raise UsageError(f"a ticket of kind {ticket.kind!r} is not answered")
 
@@ -99,6 +118,14 @@ class Reading:
         data = yield from self._beating(fetch)
         # A range is not packed: links are measured by ranges.
         yield from _send(data, start) if stop is None else _send(data, 0, at=start, packs=False)
+
+    def _missing(self, tenant: Tenant, ticket: MissingTicket) -> Iterator[Sent]:
+        version = yield from self._beating(lambda: self._gathering.find(tenant, ticket))
+        found: dict[int, tuple[MissingRow, ...]] = {}
+        for first in range(0, len(version.shards), SHARDS_AT_ONCE):
+            some = range(len(version.shards))[first : first + SHARDS_AT_ONCE]
+            found |= yield from self._beating(partial(self._gathering.missing, version, ticket, some))
+        yield from _send(memoryview(write_missing(found)), ticket.start)
 
     def _features(self, tenant: Tenant, ticket: FeaturesTicket, held: ExitStack) -> Iterator[Sent]:
         wish, name, data = yield from self._look(tenant, ticket, held)

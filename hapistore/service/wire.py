@@ -21,6 +21,8 @@ from hapistore_format.errors import FormatError
 from ..errors import UsageError
 
 MOST_TICKET_BYTES = 16 << 10
+MOST_NAMES = 128
+"""Of objects in a ticket."""
 MOST_ACTION_BYTES = 16 << 20
 """Of an action's body, such as a profile of a network with many cuts."""
 CHUNK_BYTES = 4 << 20
@@ -73,6 +75,46 @@ class ObjectTicket(Ticket):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObjectsTicket(Ticket):
+    """Several small objects, as one that has them all, see `bundle`: the first of them, as many as are not too much.
+
+    Attributes:
+        names: of annotations. A request for each would take more bytes than they do.
+    """
+
+    kind = "objects"
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_number("start", self.start)
+        if not isinstance(self.names, tuple) or not 0 < len(self.names) <= MOST_NAMES:
+            raise UsageError(f"names are {self.names!r:.80}, expected a list of 1 to {MOST_NAMES}")
+        for name in self.names:
+            _check_text("a name", name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingTicket(Ticket):
+    """Which rows of a dataset version have no features, as `missing_list` says it.
+
+    Attributes:
+        dataset: a version, such as ``pets@7``. recipe: a digest.
+    """
+
+    kind = "missing"
+    dataset: str
+    recipe: str
+    codec: str
+
+    def __post_init__(self) -> None:
+        _check_number("start", self.start)
+        _check_text("dataset", self.dataset)
+        _check_digest("recipe", self.recipe)
+        _check_text("codec", self.codec)
+        get_codec(self.codec)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeaturesTicket(Ticket):
     """The features of one image shard as a feature shard, made where there are none.
 
@@ -94,9 +136,8 @@ class FeaturesTicket(Ticket):
     def __post_init__(self) -> None:
         _check_number("start", self.start)
         _check_text("dataset", self.dataset)
-        for name in ("recipe", "images"):
-            if not is_digest(getattr(self, name)):
-                raise UsageError(f"{name} is {getattr(self, name)!r:.80}, expected a digest of 64 hexadecimal digits")
+        _check_digest("recipe", self.recipe)
+        _check_digest("images", self.images)
         _check_text("codec", self.codec)
         get_codec(self.codec)
         if not isinstance(self.keep, bool):
@@ -110,7 +151,9 @@ class RowsTicket(FeaturesTicket):
     kind = "rows"
 
 
-_KINDS: dict[str, type[Ticket]] = {one.kind: one for one in (ObjectTicket, FeaturesTicket, RowsTicket)}
+_KINDS: dict[str, type[Ticket]] = {
+    one.kind: one for one in (ObjectTicket, ObjectsTicket, MissingTicket, FeaturesTicket, RowsTicket)
+}
 
 
 def parse_ticket(data: bytes) -> Ticket:
@@ -129,6 +172,8 @@ def parse_ticket(data: bytes) -> Ticket:
     known = {field.name for field in fields(of)}
     if unknown := sorted(set(value) - known):
         raise UsageError(f"a ticket of kind {kind} has no field {unknown[0]!r:.40}; it has {', '.join(sorted(known))}")
+    if isinstance(value.get("names"), list):
+        value["names"] = tuple(value["names"])
     if isinstance(value.get("augmentation"), dict):
         value["augmentation"] = _augmentation(value["augmentation"])
     elif value.get("augmentation") is not None:
@@ -194,6 +239,11 @@ def _check_number(name: str, value: Any) -> None:
 def _check_text(name: str, value: Any) -> None:
     if not isinstance(value, str) or not 0 < len(value) <= _MOST_NAME:
         raise UsageError(f"{name} is {value!r:.80}, expected text of 1 to {_MOST_NAME} characters")
+
+
+def _check_digest(name: str, value: Any) -> None:
+    if not is_digest(value):
+        raise UsageError(f"{name} is {value!r:.80}, expected a digest of 64 hexadecimal digits")
 
 
 def _refuse_constant(text: str) -> None:

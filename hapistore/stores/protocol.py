@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -130,6 +130,18 @@ class LocalObjects(Protocol):
 
     def clean_temporary(self, before_s: float, *, dry_run: bool = False) -> int:
         """Remove what killed writers left before that time; how many files."""
+
+
+@runtime_checkable
+class ManyObjects(Protocol):
+    """What a store can offer besides where a request costs more than a small object."""
+
+    def get_many(self, names: Sequence[str]) -> list[memoryview]:
+        """Annotations by their names, each as `ObjectStore.get` gives it.
+
+        Raises:
+            NotFound: one is not there.
+        """
 
 
 def check_name(name: str) -> str:

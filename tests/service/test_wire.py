@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hapistore.catalog.names import annotations_name
 from hapistore.errors import (
     Busy,
     DamagedError,
@@ -22,7 +23,11 @@ from hapistore.errors import (
 from hapistore.service.arriving import Arriving, Message, Rooms
 from hapistore.service.row_stream import pack_rows
 from hapistore.service.wire import (
+    MOST_NAMES,
+    MOST_TICKET_BYTES,
     FeaturesTicket,
+    MissingTicket,
+    ObjectsTicket,
     ObjectTicket,
     RowsTicket,
     batch_of,
@@ -41,6 +46,8 @@ TICKETS = [
     ObjectTicket(name="hapistore.json", start=3, stop=9),
     FeaturesTicket(dataset="pets@7", recipe=DIGEST, codec="u8c+zstd", images=DIGEST),
     FeaturesTicket(dataset="pets", recipe=DIGEST, codec="f32", images=DIGEST, augmentation=AUGMENTATION, keep=False),
+    ObjectsTicket(names=("a", "b"), start=3),
+    MissingTicket(dataset="pets@7", recipe=DIGEST, codec="f32"),
     RowsTicket(dataset="pets@7", recipe=DIGEST, codec="f16", images=DIGEST, start=12),
 ]
 
@@ -53,7 +60,10 @@ def test_a_ticket_is_read_as_it_was_written(ticket):
 @given(st.binary(max_size=200) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(
-        ["kind", "name", "start", "stop", "dataset", "recipe", "codec", "images", "augmentation", "keep", "else"]
+        [
+            "kind", "name", "names", "start", "stop", "dataset", "recipe", "codec", "images", "augmentation", "keep",
+            "else",
+        ]
     ), inner, max_size=8),
     max_leaves=20,
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
@@ -73,6 +83,17 @@ def test_wrong_fields_are_named(change):
     value = {**json.loads(TICKETS[2].serialise()), **change}
     with pytest.raises((UsageError, FormatError)):
         parse_ticket(json.dumps(value).encode())
+
+
+@pytest.mark.parametrize("names", [None, "ab", [], [""], [3], {"a": 1}, ["a"] * (MOST_NAMES + 1)])
+def test_names_are_a_short_list_of_texts(names):
+    with pytest.raises(UsageError):
+        parse_ticket(json.dumps({"kind": "objects", "names": names}).encode())
+
+
+def test_as_many_names_as_may_be_fit_in_a_ticket():
+    ticket = ObjectsTicket(names=(annotations_name(DIGEST),) * MOST_NAMES, start=1 << 40)
+    assert len(ticket.serialise()) < MOST_TICKET_BYTES
 
 
 @pytest.mark.parametrize("error", [

@@ -14,9 +14,9 @@ import pytest
 from pyarrow import flight
 
 import hapistore as hs
-from hapistore.catalog.names import features_name, images_name, version_name, weights_name
+from hapistore.catalog.names import annotations_name, features_name, images_name, version_name, weights_name
 from hapistore.errors import NotFound
-from hapistore.service.wire import BYTES, batch_of, beside
+from hapistore.service.wire import BYTES, MissingTicket, batch_of, beside
 from hapistore.stores.retrying import RetryOptions
 from hapistore_format.weights import RawTensor, write_weights
 
@@ -132,6 +132,12 @@ def test_a_confined_tenant_finds_its_datasets_and_no_other(everyone, confined, s
     forged = own.store.ticket("f32", hidden.images)
     with pytest.raises(NotFound):
         confined.connection.read(forged, "forged")
+    with pytest.raises(NotFound):
+        confined.connection.read(MissingTicket(dataset="pets@1", recipe=recipe.digest, codec="f32"), "forged")
+    seen, unseen = annotations_name(cells.version.shards[0].annotations), annotations_name(hidden.annotations)
+    with pytest.raises(NotFound, match=f"there is no object {unseen}"):
+        confined.get_many([seen, unseen])
+    assert confined.get_many([seen]) == [store.get(seen)]
     for dataset in ("pets", "nothing"):
         asked = {"dataset": dataset, "backbone": "efficientnet_lite0", "link": 1e6}
         with pytest.raises(NotFound, match=f"there is no dataset version {dataset}"):
@@ -182,6 +188,8 @@ def test_names_lead_nowhere_else(raw, confined, name):
         b'{"kind": "object", "name": "hapistore.json", "start": NaN}',
         b'{"kind": "object", "name": "hapistore.json", "start": 99999999}',
         b'{"kind": "features", "dataset": "cells@1", "recipe": "x", "codec": "f32", "images": "y"}',
+        b'{"kind": "objects", "names": ["hapistore.json"]}', b'{"kind": "objects", "names": []}',
+        b'{"kind": "missing", "dataset": "cells@1", "recipe": "x", "codec": "f32"}',
         b'{"kind": "object", "name": "hapistore.json", "more": 1}', b"x" * (17 << 10), pickle.dumps({"kind": "object"}),
     ],
     ids=_short,
