@@ -35,6 +35,7 @@ class StreamFaults:
             break comes in the next one.
         stall_s: how long a stalled connection is kept; then both ends see a reset.
         done: what happened, by way; ``passed`` counts connections that were let in. calls: begun so far.
+        bytes: handed on so far, in both directions.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class StreamFaults:
         if unknown := set(rates) - set(WAYS):
             raise ValueError(f"ways to break are {', '.join(WAYS)}, not {', '.join(sorted(unknown))}")
         self.rates, self.most_bytes, self.stall_s = dict(rates), most_bytes, stall_s
-        self.location, self.calls = "", 0
+        self.location, self.calls, self.bytes = "", 0, 0
         self.done: Counter[str] = Counter()
         self._random, self._lock = random.Random(seed), threading.Lock()
 
@@ -70,6 +71,10 @@ class StreamFaults:
     def count_calls(self, calls: int) -> None:
         with self._lock:
             self.calls += calls
+
+    def count_bytes(self, size: int) -> None:
+        with self._lock:
+            self.bytes += size
 
 
 @contextlib.contextmanager
@@ -173,6 +178,7 @@ class _Connection:
 
     def _send(self, target: socket.socket, data: bytes) -> None:
         """All of it, however slowly it is taken, unless the end comes meanwhile."""
+        self._faults.count_bytes(len(data))
         left = memoryview(data)
         while left and not self._ended.is_set():
             with contextlib.suppress(TimeoutError):
