@@ -59,6 +59,11 @@ class FeatureTask:
     source: str | None
     replaces: Mapping[str, int] = field(default_factory=dict)
 
+    def is_made(self, store: ObjectStore, recipe: Recipe) -> bool:
+        """Whether somebody has stored meanwhile what it lacks; False where it replaces what is there."""
+        names = (features_name(recipe.digest, codec, self.shard.images) for codec in self.missing)
+        return not self.replaces and all(exists(store, name) for name in names)
+
     def read_source(self, store: ObjectStore) -> ShardFeatures:
         """From the feature shard that there is.
 

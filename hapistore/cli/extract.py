@@ -89,6 +89,11 @@ _AUGMENT = "crop,flip,colour"
     "--augment-seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of all that is drawn.  [default: 0]"
 )
 @click.option("--retry-bad", is_flag=True, help="Try images again that an earlier run had to leave out.")
+@click.option(
+    "--share",
+    metavar="I/N",
+    help="This machine's share where N extract at once: it begins with the Ith, and then helps with the others'.",
+)
 @click.option("--trace", type=click.Path(path_type=Path), help="Write what every thread did when, for a trace viewer.")
 @click.option(
     "--jobs",
@@ -121,6 +126,7 @@ def command(
     augment: str | None,
     augment_seed: int | None,
     retry_bad: bool,
+    share: str | None,
     trace: Path | None,
     jobs: Path | None,
     threads: int | None,
@@ -132,6 +138,10 @@ def command(
     are skipped, so a stopped run continues where it was. The extraction batch grows while memory and speed
     allow, and halves when memory runs out. Images that cannot be decoded, or that the network fails at alone, are left
     out and named.
+
+    With --share, several machines that reach the store extract at once. Give each another share of as many as there
+    are: what one has stored the others leave out, and when one of them ends, all features are there, even if others
+    have died.
 
     With --jobs, many of them run within one memory budget (--memory), the networks in processes of their own. Fields
     of a job are dataset, backbone and, as here, cut, codec, max-error, weights, max-batch, executor, precision,
@@ -145,6 +155,7 @@ def command(
       hapistore extract pets --backbone efficientnet_lite0 --codec auto --max-error 0.01
       hapistore extract pets --backbone efficientnet_lite0 --variants 4 --augment crop:35-100,flip
       hapistore extract pets --backbone torchvision/resnet50 --cut map --codec u8c+zstd,f32 --memory 2GiB
+      hapistore extract pets --backbone efficientnet_lite0 --share 1/2
       hapistore extract --jobs jobs.toml --memory 8GiB
     """
     if jobs is not None:
@@ -159,7 +170,7 @@ def command(
         raise UsageError("--augment and --augment-seed say what variants are: give --variants with them")
     require_store(store)
     resolve_version(store, dataset)  # before the network is loaded, which takes seconds
-    from ..extraction import ExtractOptions, extract, parse_augment
+    from ..extraction import ExtractOptions, Share, extract, parse_augment
     from ..models import load_backbone
 
     chosen: dict[str, Any] = {"decode_threads": threads} if threads else {}
@@ -174,6 +185,7 @@ def command(
         device=device,
         child=child,
         retry_bad=retry_bad,
+        share=Share.parse(share) if share else None,
         trace=trace,
         **chosen,
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .extracting import DEFAULT_CODEC, extract
     from .options import ExtractOptions, ExtractResult
     from .recipes import recipe_of
+    from .shares import Share
     from .sink import ShardSink
     from .worker import (
         ExtractionJob,
@@ -41,6 +42,7 @@ _HOMES = {
     "LoadsPrefix": "worker",
     "Network": "worker",
     "ShardSink": "sink",
+    "Share": "shares",
     "WorkerOptions": "worker",
     "WorkerReport": "worker",
     "choose_executor": "executors",
@@ -66,6 +68,7 @@ __all__ = [
     "LoadsPrefix",
     "Network",
     "ShardSink",
+    "Share",
     "WorkerOptions",
     "WorkerReport",
     "choose_executor",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from hapistore_format import Recipe, get_codec
@@ -14,7 +15,9 @@ from ..catalog.codec_choice import AUTO, check_max_error
 from ..catalog.recipes import keep_registered
 from ..models import AnyPrefix
 from ..stores import ObjectStore
-from .filling import Forwarding, extract_recipes
+from .engine import Forwarding
+from .executors import ExecutorChoice
+from .filling import extract_recipes
 from .forwarding import Forward
 from .grouping import Part
 from .memory import free_bytes
@@ -42,7 +45,9 @@ def extract(
     Stopped at any moment, the next run does only what is missing. A codec is made from a lossless one of
     the same recipe where there is one, without the network. An image that cannot be decoded, or that the executor
     fails at alone, costs its row only; it is not tried again unless ``options.retry_bad``. With ``options.augment``,
-    variants of each image come besides, and an image is decoded once for as many of them as memory takes.
+    variants of each image come besides, and an image is decoded once for as many of them as memory takes. With
+    ``options.share``, several machines extract at once: each makes its share, and then what the others have not stored
+    yet, so that all is there when one of them ends.
 
     Args:
         dataset: ``pets`` or ``pets@7``.
@@ -71,26 +76,28 @@ def extract(
     recipes = (recipe, *variants)
     for one in recipes:
         register_recipe(store, one, weights)
-    result = extract_recipes(
-        store,
-        version,
-        recipes,
-        _Alone(store, recipe, prefix, options),
-        codecs=codecs,
-        max_error=bound,
-        options=options,
-        on_progress=on_progress,
-    )
+    with closing(_Alone(store, recipe, prefix, options)) as engine:
+        result = extract_recipes(
+            store,
+            version,
+            recipes,
+            engine,
+            codecs=codecs,
+            max_error=bound,
+            options=options,
+            on_progress=on_progress,
+        )
     for one in recipes:
         keep_registered(store, one, weights)
     return replace(result, seconds=time.perf_counter() - started)
 
 
 class _Alone:
-    """An executor for this extraction only."""
+    """An executor for this extraction only: chosen when it is first needed, and kept to the end."""
 
     def __init__(self, store: ObjectStore, recipe: Recipe, prefix: AnyPrefix, options: ExtractOptions) -> None:
         self._store, self._recipe, self._prefix, self._options = store, recipe, prefix, options
+        self._choice: ExecutorChoice | None = None
 
     def most_at_once(self, rows: int) -> int:
         return most_at_once(rows, self._recipe.shape, self._options.memory_bytes or free_bytes())
@@ -99,4 +106,12 @@ class _Alone:
         return groups
 
     def open(self, wanted: Sequence[ShardPixels], trace: Trace) -> Forwarding:
-        return Forward(self._store, self._recipe, self._prefix, wanted, options=self._options, trace=trace)
+        forward = Forward(
+            self._store, self._recipe, self._prefix, wanted, options=self._options, trace=trace, choice=self._choice
+        )
+        self._choice = forward.choice
+        return forward
+
+    def close(self) -> None:
+        if self._choice is not None:
+            self._choice.executor.close()

@@ -4,58 +4,27 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hapistore_format import DatasetVersion, MissingRow, Recipe
+from hapistore_format import DatasetVersion, MissingRow, Recipe, ShardRef
 
 from ..catalog.codec_choice import AUTO, CodecChoice, choose_codec, find_choice, replace_auto
 from ..catalog.features import FeatureTask, ShardFeatures, list_tasks, store_features
 from ..catalog.missing import LeftOut, find_missing, list_left_out
 from ..stores import ObjectStore
 from .bad_images import BadImage
+from .engine import Engine
 from .executors import ExecutorChoice
 from .grouping import Part, group_parts, pixels_of
 from .options import ExtractOptions, ExtractResult
-from .pixels import ShardPixels
 from .sink import NoSink, ShardSink
 from .storing import FeatureStoring
 from .trace import Trace
-
-
-class Forwarding(Protocol):
-    """What runs a prefix over shards, in the order in which they were given; as `Forward`."""
-
-    choice: ExecutorChoice
-    provenance: dict[str, Any]
-
-    @property
-    def batch(self) -> int: ...
-    @property
-    def peak_bytes(self) -> int: ...
-    @property
-    def restarts(self) -> int: ...
-    def next_shard(
-        self, rows: int, out: Sequence[np.ndarray], on_rows: Callable[[int], None]
-    ) -> list[dict[int, BadImage]]: ...
-    def close(self) -> None: ...
-
-
-class Engine(Protocol):
-    """Where forward passes come from: an executor of one's own, or a worker that others use too."""
-
-    def most_at_once(self, rows: int) -> int:
-        """How many recipes' features of a shard of so many rows may be in memory together."""
-
-    def arrange(self, groups: Sequence[Sequence[Part]]) -> Sequence[Sequence[Part]]:
-        """The order that suits it."""
-
-    def open(self, wanted: Sequence[ShardPixels], trace: Trace) -> Forwarding:
-        """Begin to run over these shards."""
 
 
 def extract_recipes(
@@ -83,16 +52,20 @@ def extract_recipes(
     run = _Run(store, recipe, engine, options, _Progress(version.rows * len(recipes), on_progress), sink or NoSink())
     choice = run.choose(version, codecs, max_error) if keep and AUTO in codecs and version.shards else None
     codecs = replace_auto(codecs, choice) if keep else ()
+    shards = list({shard.images: shard for shard in version.shards}.values())
     if keep:
-        parts = [
-            Part(one, task)
-            for one in recipes
-            for task in list_tasks(store, version, one, codecs, retry_bad=options.retry_bad)
-        ]
-        run.all(parts, choice.provenance if choice else {})
+        made_by = choice.provenance if choice else {}
+        for some, retry_bad in _in_turn(shards, recipes, options, run):
+            chosen = replace(version, shards=tuple(some))
+            parts = [
+                Part(one, task)
+                for one in recipes
+                for task in list_tasks(store, chosen, one, codecs, retry_bad=retry_bad)
+            ]
+            run.all(parts, made_by)
     else:
-        parts = [Part(one, task) for one in recipes for task in _unkept_tasks(version)]
-        run.compute(parts, {})
+        unkept = [FeatureTask(shard=shard, missing=(), source=None) for shard in shards]
+        run.compute([Part(one, task) for one in recipes for task in unkept], {})
     if options.trace:
         run.trace.write(options.trace)
     return ExtractResult(
@@ -101,7 +74,7 @@ def extract_recipes(
         codecs=tuple(codecs),
         extracted=len(run.extracted),
         transcoded=run.transcoded,
-        present=len(parts) - len(run.extracted) - run.transcoded,
+        present=len(shards) * len(recipes) - len(run.extracted) - run.transcoded,
         images=sum(run.extracted.values()),
         executor=run.executor.label if run.executor else "",
         batch=run.batch,
@@ -116,10 +89,23 @@ def extract_recipes(
     )
 
 
-def _unkept_tasks(version: DatasetVersion) -> list[FeatureTask]:
-    """Every distinct image shard, of which nothing is to be stored."""
-    shards = {shard.images: shard for shard in version.shards}.values()
-    return [FeatureTask(shard=shard, missing=(), source=None) for shard in shards]
+def _in_turn(
+    shards: list[ShardRef], recipes: Sequence[Recipe], options: ExtractOptions, run: _Run
+) -> Iterator[tuple[list[ShardRef], bool]]:
+    """Shards to look for in the store and then to make, and whether to try their bad images again.
+
+    All of them; with a share, its own until others are met who help, and then whatever is left, one by one, each looked
+    for as late as can be. What others could not decode is theirs to try again: that they have is not seen in the store.
+    """
+    if options.share is None:
+        yield shards, options.retry_bad
+        return
+    mine, others = options.share.divide(shards)
+    if mine:
+        yield mine, options.retry_bad
+    for shard in [*mine, *others]:
+        if any((one.digest, shard.images) not in run.done for one in recipes):
+            yield [shard], False
 
 
 class _Progress:
@@ -146,6 +132,7 @@ class _Run:
 
     Attributes:
         extracted: rows of each image shard run through the network, by digests of recipe and shard.
+        done: the same of all that is there, whoever made it.
     """
 
     def __init__(
@@ -158,6 +145,8 @@ class _Run:
         sink: ShardSink,
     ) -> None:
         self._store, self._recipe, self._engine, self._progress, self._sink = store, recipe, engine, progress, sink
+        self._shared = options.share is not None
+        self.done: set[tuple[str, str]] = set()
         self.trace = Trace(keep=options.trace is not None)
         self.extracted: dict[tuple[str, str], int] = {}
         self.transcoded = 0
@@ -202,15 +191,19 @@ class _Run:
 
     def all(self, parts: Sequence[Part], provenance: dict[str, Any]) -> None:
         """Make what is missing: from a lossless codec where there is one, else by the network."""
-        present = [part for part in parts if not part.task.missing and part.key not in self.extracted]
+        parts = [part for part in parts if part.key not in self.done]
+        present = [part for part in parts if not part.task.missing]
         for part in present:
             self._sink.stored(part.task.shard)
+        self.done |= {part.key for part in present}
         self._progress.add(sum(part.task.shard.rows for part in present))
-        for recipe, task in parts:
+        for part in parts:
+            recipe, task = part
             if task.missing and task.source:
                 made_by = {"transcoded_from": task.source, **provenance}
                 store_features(self._store, recipe, task, task.read_source(self._store), made_by)
                 self.transcoded += 1
+                self.done.add(part.key)
                 self._sink.stored(task.shard)
                 self._progress.add(task.shard.rows)
         self.compute([part for part in parts if part.task.missing and not part.task.source], provenance)
@@ -247,6 +240,8 @@ class _Run:
         self.executor = forward.choice
         with closing(forward):
             for group in groups:
+                if self._shared and all(task.is_made(self._store, recipe) for recipe, task in group):
+                    return  # by those who help, who come from the other end
                 rooms = [storing.room() for _ in group]
                 bad = forward.next_shard(group[0].task.shard.rows, rooms, self._progress.add)
                 for part, room, without in zip(group, rooms, bad, strict=True):
@@ -254,6 +249,7 @@ class _Run:
                     self._sink.finished(part.task.shard, ShardFeatures(room[: part.task.shard.rows], missing))
                     yield _Made(part, room, missing, forward.provenance)
                     self.extracted[part.key] = part.task.shard.rows
+                    self.done.add(part.key)
                 self.batch, self.peak_bytes = forward.batch, max(self.peak_bytes, forward.peak_bytes)
             self.restarts += forward.restarts
 

@@ -17,7 +17,7 @@ from ..models import AnyPrefix
 from ..stores import ObjectStore
 from .bad_images import BadImage
 from .batching import BatchRunner
-from .executors import ChildExecutor, ExecutorChoice, choose_executor
+from .executors import ChildExecutor, Executor, ExecutorChoice, choose_executor
 from .options import ExtractOptions
 from .pixels import ShardPixels, decode_shards
 from .profiles import ProfileKey
@@ -32,8 +32,12 @@ _DEFAULT_SHARE = 0.8
 class Forward:
     """One prefix on one executor, and the image shards it is to run over.
 
+    Args:
+        choice: of an extraction's earlier shards; None: an executor is chosen now.
+
     Attributes:
-        choice: the executor, and why it is this one; provenance: the same for feature shards, with versions.
+        choice: the executor, which whoever made this closes, and why it is this one; provenance: the same for feature
+            shards, with versions.
     """
 
     def __init__(
@@ -45,24 +49,29 @@ class Forward:
         *,
         options: ExtractOptions,
         trace: Trace,
+        choice: ExecutorChoice | None = None,
     ) -> None:
-        ahead = decode_shards(store, wanted, prefix.preprocess, threads=options.decode_threads, trace=trace)
-        first, sample = _sample(ahead, prefix)
-        self._ahead = chain(first, ahead)
-        self.choice = choose_executor(
-            prefix,
-            options.executor,
-            sample=sample,
-            device=options.device,
-            precision=recipe.precision,
-            images=sum(shard.rows * len(variants) for shard, variants in wanted),
-            child=options.child,
-            memory_bytes=options.memory_bytes,
-        )
+        decoded = decode_shards(store, wanted, prefix.preprocess, threads=options.decode_threads, trace=trace)
+        first: list[np.ndarray | BadImage] = []
+        if choice is None:
+            first, sample = _sample(decoded, prefix)
+            choice = choose_executor(
+                prefix,
+                options.executor,
+                sample=sample,
+                device=options.device,
+                precision=recipe.precision,
+                images=sum(shard.rows * len(variants) for shard, variants in wanted),
+                child=options.child,
+                memory_bytes=options.memory_bytes,
+            )
+        self.choice = choice
+        self._decoded, self._ahead = decoded, chain(first, decoded)
         versions = versions_of_libraries()
         # No batch has images of two shards: of one that few can fill the search would wait for ever for news.
         most = median_low(shard.rows * len(variants) for shard, variants in wanted)
-        executor = self._executor = self.choice.executor
+        executor = self._executor = choice.executor
+        self._restarts_before = _restarts(executor)
         self._runner = BatchRunner(
             executor,
             budget_bytes=options.memory_bytes or executor.idle_bytes() + int(_DEFAULT_SHARE * executor.free_bytes()),
@@ -85,7 +94,7 @@ class Forward:
     @property
     def restarts(self) -> int:
         """How often the executor's process was started again."""
-        return self._executor.restarts if isinstance(self._executor, ChildExecutor) else 0
+        return _restarts(self._executor) - self._restarts_before
 
     def next_shard(
         self, rows: int, out: Sequence[np.ndarray], on_rows: Callable[[int], None]
@@ -112,8 +121,8 @@ class Forward:
         return [{n // count: bad for n, bad in failed.items() if n % count == variant} for variant in range(count)]
 
     def close(self) -> None:
-        """End the executor."""
-        self._executor.close()
+        """Decode no more."""
+        self._decoded.close()
 
 
 def _sample(
@@ -140,6 +149,10 @@ def _profile_key(recipe: Recipe, choice: ExecutorChoice, versions: Mapping[str, 
         device=choice.executor.device,
         versions=versions,
     )
+
+
+def _restarts(executor: Executor) -> int:
+    return executor.restarts if isinstance(executor, ChildExecutor) else 0
 
 
 @functools.cache  # looking them up takes milliseconds

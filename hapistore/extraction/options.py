@@ -13,6 +13,7 @@ from ..catalog.missing import LeftOut
 from ..errors import UsageError
 from .augmenting import AugmentOptions
 from .executors import ExecutorChoice
+from .shares import Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class ExtractOptions:
         executor: ``auto``, ``torch``, ``inductor``, ``onnx`` or ``openvino``; device: a torch device.
         decode_threads: how many images are decoded at once.
         child: run the executor in a process of its own, whose end costs a batch and not the job.
-        retry_bad: try images again that earlier runs had to leave out.
+        retry_bad: try images again that earlier runs had to leave out; of several machines, each those of its share.
+        share: which of several machines this is that extract the same at once; None: the only one.
         trace: a file for a trace viewer, to be written at the end: what every thread did when.
     """
 
@@ -41,6 +43,7 @@ class ExtractOptions:
     decode_threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     child: bool = False
     retry_bad: bool = False
+    share: Share | None = None
     trace: Path | None = None
 
     def __post_init__(self) -> None:

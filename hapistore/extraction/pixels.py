@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ class _Row(NamedTuple):
 
 def decode_shards(
     store: ObjectStore, wanted: Sequence[ShardPixels], preprocess: Preprocess, *, threads: int, trace: Trace
-) -> Iterator[np.ndarray | BadImage]:
+) -> Generator[np.ndarray | BadImage, None, None]:
     """Pixels of every row of every shard, in order: uint8 [height, width, 3] each, or why there are none.
 
     All variants of a row follow each other; its image is decoded once.
@@ -68,7 +68,9 @@ def decode_shards(
     return _flatten(decoded)
 
 
-def _flatten(decoded: Iterator[Sequence[np.ndarray | BadImage]]) -> Iterator[np.ndarray | BadImage]:
+def _flatten(
+    decoded: Iterator[Sequence[np.ndarray | BadImage]],
+) -> Generator[np.ndarray | BadImage, None, None]:
     for variants in decoded:
         yield from variants
 

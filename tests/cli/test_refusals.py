@@ -49,6 +49,8 @@ CASES = {
     ),
     "unknown cut": ("extract pets --backbone efficientnet_lite0 --cut polo --store store", ["'polo'", "pool"]),
     "no backbone": ("extract pets --store store", ["--backbone"]),
+    "a share": ("extract pets --backbone efficientnet_lite0 --share 3/2 --store store", ["share 3 of 2"]),
+    "no share": ("extract pets --backbone efficientnet_lite0 --share two --store store", ["'two'", "such as 2/3"]),
     "dataset to extract": ("extract pest --backbone efficientnet_lite0 --store store", ["did you mean pets?"]),
     "keys that are not there": ("annotate pets keys.csv --store store", ["keys that are not in pets@1: a, b"]),
     "a type to annotate": (
