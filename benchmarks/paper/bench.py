@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import hapistore as hs
+from hapistore.extraction import ExtractResult, Share
 from hapistore.service.client import connect
 
 from ..environment import spread
@@ -86,6 +87,16 @@ class Bench:
         self.forget()
         return self._served(index, STORED_CODEC, epochs, tenants, kept=True)
 
+    def together(self, index: int, epochs: int, precision: str) -> dict[str, Any]:
+        """Epochs of features that both tiers extract, each its share; none is stored, when the first begins."""
+        self.forget()
+        (run,) = self._runs(index, epochs, 1)
+        storage = self._extracted(run, self.dataset, precision)
+        about = (run, self.tiers.gateway, self.dataset, self.rows, precision)
+        found = self._counted(self.tiers.compute, training.together, [about])
+        storage.result()  # of what both tiers made at the end
+        return found
+
     def again(self, index: int) -> dict[str, Any]:
         """An epoch of features that are stored, by a reader with nothing in memory."""
         return self._served(index, STORED_CODEC, 1, 1, kept=True)
@@ -95,6 +106,18 @@ class Bench:
         store = hs.open_store(self.tiers.direct)
         for info in list(store.list("features/")):
             store.delete(info.name)
+
+    def warm_extraction(self, index: int, precision: str) -> None:
+        """Have both tiers load the network for their shares of an extraction."""
+        (run,) = self._runs(index, 1, 1)
+        storage = self._extracted(run, WARM, precision)
+        about = (run, self.tiers.gateway, WARM, precision, Share(number=2, of=2))
+        self.tiers.compute.submit(training.extracted, *about).result()
+        storage.result()
+
+    def _extracted(self, run: Run, dataset: str, precision: str) -> Future[ExtractResult]:
+        share = Share(number=1, of=2)
+        return self.tiers.storage.submit(training.extracted, run, self.tiers.direct, dataset, precision, share)
 
     def _served(self, index: int, codec: str, epochs: int, tenants: int, *, kept: bool) -> dict[str, Any]:
         runs, service = self._runs(index, epochs, tenants), self.tiers.service

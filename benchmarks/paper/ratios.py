@@ -9,6 +9,9 @@ EPOCHS = 20
 ALL_SYSTEMS_MBIT_S = 1000
 """The link over which all systems are compared, as in most of the paper's figures; else BASELINE and hapistore."""
 
+OURS = ("stored", "together")
+"""hapistore's own systems over many epochs: the storage tier alone extracts, or both tiers do."""
+
 
 def one_epoch_times(found: dict[str, Any]) -> float:
     """How many times as fast as BASELINE hapistore was over one epoch, with the cut that is planned for one."""

@@ -7,6 +7,7 @@ seconds of each of its epochs, what comes before the first step included; networ
   float32 as people write it, or by hapistore's own fastest executor. On the storage tier it is ALL_IN_COS.
 - script: it extracts once to a .npy file, and trains from that.
 - served: features come from the service: hapistore's, and HAPI's by the rules of HAPI.
+- together: both tiers extract, each its share by `hapistore extract --share`; then features come from the store.
 - shipped: hapistore's reading of images, where its planner says that these be shipped.
 """
 
@@ -26,7 +27,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from hapistore import Preprocess
+import hapistore as hs
+from hapistore import Preprocess, View
+from hapistore.extraction import ExtractResult, Share
 from hapistore.extraction.executors import EagerExecutor, Executor, OpenVINOExecutor
 from hapistore.extraction.executors.inductor import InductorExecutor
 from hapistore.images import with_decoder
@@ -124,21 +127,43 @@ def served(run: Run, service: str, dataset: str, rows: int, recipe: str, codec: 
         number: None: features are stored, by one pipe over all epochs; else of the one epoch, whose features are
             computed for it and not kept.
     """
-    tail, optimiser = _trained(run)
     streamed = {} if number is None else {"keep": False, "augmentation": STREAMED_AUGMENTATION, "epoch": number}
     with connect(service) as client:
-        pipe: FeaturePipe | None = None
+        return _piped(run, rows, lambda: client.view(dataset, recipe=recipe, codec=codec, **streamed))  # type: ignore[arg-type]
 
-        def features(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-            nonlocal pipe
-            if pipe is None:
-                view = client.view(dataset, recipe=recipe, codec=codec, **streamed)  # type: ignore[arg-type]
-                pipe = FeaturePipe(view, batch_size=run.batch_size, shuffle="window", seed=0)
-            yield from pipe
 
-        seconds = _timed(run, rows, features, tail, optimiser)
-        assert pipe is not None
-        pipe.close()
+def together(run: Run, store: str, dataset: str, rows: int, precision: str) -> list[float]:
+    """Seconds of each epoch from features of the store; the first with this tier's share of the extraction."""
+
+    def view() -> View:
+        found = extracted(run, store, dataset, precision, Share(number=2, of=2))
+        return hs.open_view(hs.open_store(store), dataset, recipe=found.recipe.digest, codec=found.codecs[0])
+
+    return _piped(run, rows, view)
+
+
+def extracted(run: Run, store: str, dataset: str, precision: str, share: Share) -> ExtractResult:
+    """A tier's share of an extraction."""
+    prefix = cut_at(run.network, run.index).prefix
+    assert prefix is not None
+    options = hs.ExtractOptions(precision=precision, executor="openvino", share=share)
+    return hs.extract(hs.open_store(store), dataset, prefix, options=options)
+
+
+def _piped(run: Run, rows: int, open_view: Callable[[], View]) -> list[float]:
+    """Seconds of each epoch by one pipe over all; opening the view is part of the first."""
+    tail, optimiser = _trained(run)
+    pipe: FeaturePipe | None = None
+
+    def features(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        nonlocal pipe
+        if pipe is None:
+            pipe = FeaturePipe(open_view(), batch_size=run.batch_size, shuffle="window", seed=0)
+        yield from pipe
+
+    seconds = _timed(run, rows, features, tail, optimiser)
+    assert pipe is not None
+    pipe.close()
     return seconds
 
 

@@ -153,7 +153,8 @@ def over_epochs(folder: Path) -> None:
         "baseline fast": ("BASELINE, hapistore's executor", "#6b7280", "--"),
         "script": (".npy script, eager float32", "#d97706", "-"),
         "script fast": (".npy script, Inductor", "#d97706", "--"),
-        "stored": ("hapistore", "#0f766e", "-"),
+        "stored": ("hapistore: storage tier extracts", "#0f766e", "-"),
+        "together": ("hapistore: both tiers extract", "#0f766e", "--"),
     }
     with figure(folder, "paper_epochs") as axes:
         for system, (label, colour, style) in lines.items():
