@@ -56,9 +56,9 @@ class Bench:
             about = (run, self.tiers.service, WARM, rows, self.recipes[index], STORED_CODEC, next(_numbers))
             self.tiers.compute.submit(training.served, *about).result()
 
-    def baseline(self, executor: str = "eager f32", every: int = 1, tenants: int = 1) -> dict[str, Any]:
-        """An epoch of images over the link, everything on the compute tier; of one image of so many."""
-        found = images(self.folder, self.tiers.gateway, self.dataset, every=every)
+    def baseline(self, executor: str = "eager f32", few: int | None = None, tenants: int = 1) -> dict[str, Any]:
+        """An epoch of images over the link, everything on the compute tier; of all images, or of so many."""
+        found = images(self.folder, self.tiers.gateway, self.dataset, few=few)
         runs = self._runs(self.freeze_index, 1, tenants)
         return self._counted(
             self.tiers.compute, training.baseline, [(run, found, executor, run.tenant) for run in runs]
@@ -72,9 +72,9 @@ class Bench:
             self.tiers.storage, training.baseline, [(run, found, "eager f32", run.tenant) for run in runs]
         )
 
-    def script(self, executor: str, epochs: int, every: int = 1) -> dict[str, Any]:
-        """Epochs of the script that extracts once to .npy; of one image of so many."""
-        found = images(self.folder, self.tiers.gateway, self.dataset, every=every)
+    def script(self, executor: str, epochs: int, few: int | None = None) -> dict[str, Any]:
+        """Epochs of the script that extracts once to .npy; of all images, or of so many."""
+        found = images(self.folder, self.tiers.gateway, self.dataset, few=few)
         (run,) = self._runs(self.freeze_index, epochs, 1)
         return self._counted(self.tiers.compute, training.script, [(run, found, executor, 0)])
 

@@ -54,16 +54,16 @@ def elpv(folder: Path) -> Callable[[str], None]:
     return fill
 
 
-def images(folder: Path, url: str, dataset: str, *, every: int = 1) -> Images:
+def images(folder: Path, url: str, dataset: str, *, few: int | None = None) -> Images:
     """The single images of a dataset that was put in, at the store's own address or behind its door.
 
     Args:
-        every: only one of so many is used.
+        few: only so many of them are used; None: all.
     """
     with open(folder / f"{dataset}.csv", newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     classes = {label: number for number, label in enumerate(sorted(set(labels)))}
-    return Images(url=loose(url, dataset), labels=tuple(classes[label] for label in labels), every=every)
+    return Images(url=loose(url, dataset), labels=tuple(classes[label] for label in labels), few=few)
 
 
 def _put(url: str, folder: Path, dataset: str, rows: Sequence[tuple[Path, str]]) -> None:

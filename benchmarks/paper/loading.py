@@ -20,17 +20,19 @@ class Images:
 
     Attributes:
         url: of their prefix. labels: by number; an image's name is its number.
-        every: only one of so many is used.
+        few: only so many of them are used, evenly spread; None: all.
     """
 
     url: str
     labels: tuple[int, ...]
-    every: int = 1
+    few: int | None = None
 
     @property
-    def numbers(self) -> range:
+    def numbers(self) -> Sequence[int]:
         """Of the images that are used."""
-        return range(0, len(self.labels), self.every)
+        count = len(self.labels)
+        few = count if self.few is None else min(self.few, count)
+        return [number * count // few for number in range(few)]
 
     def batches(
         self, preprocess: Callable[[memoryview], np.ndarray], batch_size: int, order: Sequence[int]

@@ -24,7 +24,7 @@ class Scale:
         fixed_batches: training batches that are extracted at once, beside adapted extraction; adaptation_rounds: of
             that.
         tenants: numbers of them at once.
-        epochs_every: of ELPV's photographs, one of so many is run through eager PyTorch, and counted so many times.
+        epochs_images: so many of ELPV's photographs are run where PyTorch is, and stand for all; None: all.
     """
 
     rounds: int
@@ -38,7 +38,7 @@ class Scale:
     fixed_batches: tuple[int, ...]
     adaptation_rounds: int
     tenants: tuple[int, ...]
-    epochs_every: int
+    epochs_images: int | None
 
 
 def settings_of(scale: Scale, names: Sequence[str]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ QUICK = Scale(
     fixed_batches=(128, 1000, 8000),
     adaptation_rounds=1,
     tenants=(1, 4, 8),
-    epochs_every=16,
+    epochs_images=160,
 )
 WHOLE = Scale(
     rounds=3,
@@ -71,5 +71,5 @@ WHOLE = Scale(
     fixed_batches=(128, 500, 1000, 2000, 4000, 8000),
     adaptation_rounds=3,
     tenants=(1, 2, 5, 10, 20),
-    epochs_every=1,
+    epochs_images=None,
 )

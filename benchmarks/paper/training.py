@@ -214,7 +214,7 @@ def _preprocess(run: Run, executor: str) -> Preprocess:
     return with_decoder(preprocess, "fast" if executor.startswith("openvino") else "pillow")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)  # compiled once, before it is timed
 def _executor(network: str, index: int, name: str) -> Executor:
     prefix = cut_at(network, index).prefix
     assert prefix is not None

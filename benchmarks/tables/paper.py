@@ -158,8 +158,8 @@ def epochs_table() -> str:
         "",
         f"{one['images']:,} photographs of ELPV (CC BY-NC-SA 4.0), EfficientNet-Lite0 with its ImageNet weights, "
         f"training batches of 128; extraction included. OpenVINO, Inductor and hapistore in {one['precision']}. All "
-        f"but hapistore run on one of {one['one_of']['baseline']} photographs and are counted so many times; an epoch "
-        f"of BASELINE counts {EPOCHS} times. Networks are loaded and compiled before; the service took "
+        f"but hapistore run on one of {one['one_of']['baseline']:.3g} photographs and are counted so many times; an "
+        f"epoch of BASELINE counts {EPOCHS} times. Networks are loaded and compiled before; the service took "
         f"{one['told_s']:.1f} s for it. {machine(result)}",
     ])  # fmt: skip
 

@@ -32,8 +32,8 @@ def test_batches_come_in_order(bucket):
 
 
 def test_one_of_so_many(bucket):
-    images = Images(url=str(bucket), labels=LABELS, every=4)
-    assert list(images.numbers) == [0, 4, 8]
+    images = Images(url=str(bucket), labels=LABELS, few=3)
+    assert list(images.numbers) == [0, 3, 7]
 
 
 def test_a_missing_image_is_told(bucket):

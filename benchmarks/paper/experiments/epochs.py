@@ -3,8 +3,8 @@
 hapistore twice: the storage tier alone extracts, or both tiers do, each its share. ELPV's photographs and
 EfficientNet-Lite0 with its ImageNet weights; a unit is a link. BASELINE and the script run in eager float32, as people
 write them; BASELINE also by hapistore's fastest executor, and the script by Inductor, both in bf16, as hapistore, where
-the processor has units for it, else in float32. All but hapistore run on one of ``epochs_every`` photographs, which
-stand for all of them. Networks are loaded and compiled before the clock starts, which spares the script most. The unit
+the processor has units for it, else in float32. All but hapistore run on ``epochs_images`` photographs, which stand for
+all of them. Networks are loaded and compiled before the clock starts, which spares the script most. The unit
 ``accuracy`` is of linear probes.
 """
 
@@ -31,13 +31,13 @@ from ..ratios import EPOCHS, OURS
 from ..scale import Scale
 from ..tiers import Tiers, two_tiers
 
-SETTINGS = ("rounds", "epochs_every")
+SETTINGS = ("rounds", "epochs_images")
 NETWORK, BATCH = ELPV.name, 128
 LINKS_MBIT_S = (100, 1000)
 ACCURACY, _SEED = "accuracy", 0
 PRECISION = "bf16" if has_bf16() else "f32"
 _OPENVINO, _INDUCTOR = f"openvino {PRECISION}", f"inductor {PRECISION}"
-_WARM_ONE_OF = 64
+_WARM_IMAGES = 32
 
 
 def run(folder: Path, scale: Scale, ledger: Ledger) -> None:
@@ -57,18 +57,18 @@ def run(folder: Path, scale: Scale, ledger: Ledger) -> None:
 
 def _link(bench: Bench, link: int, scale: Scale) -> dict[str, Any]:
     reshape(link)
-    every = scale.epochs_every
+    few = scale.epochs_images
     ways = {
-        "baseline": lambda: bench.baseline(every=every),
-        "baseline fast": lambda: bench.baseline(_OPENVINO, every=every),
-        "script": lambda: bench.script("eager f32", EPOCHS, every=every),
-        "script fast": lambda: bench.script(_INDUCTOR, EPOCHS, every=every),
+        "baseline": lambda: bench.baseline(few=few),
+        "baseline fast": lambda: bench.baseline(_OPENVINO, few=few),
+        "script": lambda: bench.script("eager f32", EPOCHS, few=few),
+        "script fast": lambda: bench.script(_INDUCTOR, EPOCHS, few=few),
         "stored": lambda: bench.stored(bench.freeze_index, EPOCHS),
         "again": lambda: bench.again(bench.freeze_index),
         "together": lambda: bench.together(bench.freeze_index, EPOCHS, PRECISION),
     }
-    bench.baseline(_OPENVINO, every=_WARM_ONE_OF)  # compiled on its first use
-    bench.script(_INDUCTOR, 1, every=_WARM_ONE_OF)
+    bench.baseline(_OPENVINO, few=_WARM_IMAGES)  # compiled on its first use
+    bench.script(_INDUCTOR, 1, few=_WARM_IMAGES)
     bench.warm_extraction(bench.freeze_index, PRECISION)
     names = [name for name in ways if name != "again"]
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
@@ -78,13 +78,14 @@ def _link(bench: Bench, link: int, scale: Scale) -> dict[str, Any]:
             if name == "stored":
                 runs["again"].append(ways["again"]())
             print(f"  {link} {name} {runs[name][-1]['epochs_s'][:2]}", flush=True)
-    used = {name: 1 if name in (*OURS, "again") else every for name in ways}
+    theirs = bench.rows / (few or bench.rows)
+    used = {name: 1.0 if name in (*OURS, "again") else theirs for name in ways}
     return {
         "images": bench.rows,
         "precision": PRECISION,
         "epochs": EPOCHS,
         "one_of": used,
-        "systems": {name: gathered(all_, -(-bench.rows // used[name])) for name, all_ in runs.items()},
+        "systems": {name: gathered(all_, round(bench.rows / used[name])) for name, all_ in runs.items()},
         "total_s": {
             name: spread([_total_s(one["epochs_s"], used[name]) for one in all_]) for name, all_ in runs.items()
         },
@@ -92,12 +93,12 @@ def _link(bench: Bench, link: int, scale: Scale) -> dict[str, Any]:
     }
 
 
-def _total_s(epochs_s: Sequence[float], one_of: int) -> float:
+def _total_s(epochs_s: Sequence[float], one_of: float) -> float:
     """Of all epochs, on all images: where one epoch was run, each is like it."""
     return one_of * (sum(epochs_s) if len(epochs_s) > 1 else EPOCHS * epochs_s[0])
 
 
-def _ratios(runs: dict[str, list[dict[str, Any]]], used: dict[str, int]) -> dict[str, Any]:
+def _ratios(runs: dict[str, list[dict[str, Any]]], used: dict[str, float]) -> dict[str, Any]:
     """How many times as fast hapistore was, round by round; and how many fewer bytes came an epoch."""
     found: dict[str, list[float]] = {}
     for number, stored in enumerate(runs["stored"]):
