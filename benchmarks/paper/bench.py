@@ -91,8 +91,8 @@ class Bench:
         """Epochs of features that both tiers extract, each its share; none is stored, when the first begins."""
         self.forget()
         (run,) = self._runs(index, epochs, 1)
-        storage = self._extracted(run, self.dataset, precision)
-        about = (run, self.tiers.gateway, self.dataset, self.rows, precision)
+        storage = self._extracted(run, self.dataset, precision, STORED_CODEC)
+        about = (run, self.tiers.gateway, self.dataset, self.rows, precision, STORED_CODEC)
         found = self._counted(self.tiers.compute, training.together, [about])
         storage.result()  # of what both tiers made at the end
         return found
@@ -107,17 +107,18 @@ class Bench:
         for info in list(store.list("features/")):
             store.delete(info.name)
 
-    def warm_extraction(self, index: int, precision: str) -> None:
-        """Have both tiers load the network for their shares of an extraction."""
+    def extract_together(self, dataset: str, index: int, precision: str, codec: str = STORED_CODEC) -> str:
+        """Have both tiers extract, each its share; the recipe's digest."""
         (run,) = self._runs(index, 1, 1)
-        storage = self._extracted(run, WARM, precision)
-        about = (run, self.tiers.gateway, WARM, precision, Share(number=2, of=2))
-        self.tiers.compute.submit(training.extracted, *about).result()
+        storage = self._extracted(run, dataset, precision, codec)
+        about = (run, self.tiers.gateway, dataset, precision, codec, Share(number=2, of=2))
+        found: ExtractResult = self.tiers.compute.submit(training.extracted, *about).result()
         storage.result()
+        return found.recipe.digest
 
-    def _extracted(self, run: Run, dataset: str, precision: str) -> Future[ExtractResult]:
+    def _extracted(self, run: Run, dataset: str, precision: str, codec: str) -> Future[ExtractResult]:
         share = Share(number=1, of=2)
-        return self.tiers.storage.submit(training.extracted, run, self.tiers.direct, dataset, precision, share)
+        return self.tiers.storage.submit(training.extracted, run, self.tiers.direct, dataset, precision, codec, share)
 
     def _served(self, index: int, codec: str, epochs: int, tenants: int, *, kept: bool) -> dict[str, Any]:
         runs, service = self._runs(index, epochs, tenants), self.tiers.service

@@ -132,22 +132,22 @@ def served(run: Run, service: str, dataset: str, rows: int, recipe: str, codec: 
         return _piped(run, rows, lambda: client.view(dataset, recipe=recipe, codec=codec, **streamed))  # type: ignore[arg-type]
 
 
-def together(run: Run, store: str, dataset: str, rows: int, precision: str) -> list[float]:
+def together(run: Run, store: str, dataset: str, rows: int, precision: str, codec: str) -> list[float]:
     """Seconds of each epoch from features of the store; the first with this tier's share of the extraction."""
 
     def view() -> View:
-        found = extracted(run, store, dataset, precision, Share(number=2, of=2))
-        return hs.open_view(hs.open_store(store), dataset, recipe=found.recipe.digest, codec=found.codecs[0])
+        found = extracted(run, store, dataset, precision, codec, Share(number=2, of=2))
+        return hs.open_view(hs.open_store(store), dataset, recipe=found.recipe.digest, codec=codec)
 
     return _piped(run, rows, view)
 
 
-def extracted(run: Run, store: str, dataset: str, precision: str, share: Share) -> ExtractResult:
+def extracted(run: Run, store: str, dataset: str, precision: str, codec: str, share: Share) -> ExtractResult:
     """A tier's share of an extraction."""
     prefix = cut_at(run.network, run.index).prefix
     assert prefix is not None
     options = hs.ExtractOptions(precision=precision, executor="openvino", share=share)
-    return hs.extract(hs.open_store(store), dataset, prefix, options=options)
+    return hs.extract(hs.open_store(store), dataset, prefix, codecs=[codec], options=options)
 
 
 def _piped(run: Run, rows: int, open_view: Callable[[], View]) -> list[float]:

@@ -23,8 +23,8 @@ from hapistore.service.client import connect
 from ... import probe
 from ...environment import has_bf16, spread
 from ...stores import reshape
-from ..bench import STORED_CODEC, Bench, gathered, in_turn, register
-from ..data import elpv
+from ..bench import STORED_CODEC, Bench, gathered, in_turn
+from ..data import WARM, elpv
 from ..ledger import Ledger
 from ..networks import ELPV
 from ..ratios import EPOCHS, OURS
@@ -69,7 +69,7 @@ def _link(bench: Bench, link: int, scale: Scale) -> dict[str, Any]:
     }
     bench.baseline(_OPENVINO, few=_WARM_IMAGES)  # compiled on its first use
     bench.script(_INDUCTOR, 1, few=_WARM_IMAGES)
-    bench.warm_extraction(bench.freeze_index, PRECISION)
+    bench.extract_together(WARM, bench.freeze_index, PRECISION)
     names = [name for name in ways if name != "again"]
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     for number in range(scale.rounds):
@@ -121,7 +121,7 @@ def _ratios(runs: dict[str, list[dict[str, Any]]], used: dict[str, float]) -> di
 
 def _accuracy(tiers: Tiers, bench: Bench) -> dict[str, Any]:
     """Of linear probes on what is trained from, and on exact float32 features; the same folds for both."""
-    exact = tiers.compute.submit(register, tiers.service, NETWORK, bench.freeze_index, "f32").result()
+    exact = bench.extract_together("elpv", bench.freeze_index, "f32", "f32")
     scores = {}
     for name, recipe, codec in (("f32", exact, "f32"), ("stored", bench.recipes[bench.freeze_index], STORED_CODEC)):
         with connect(tiers.service) as client:
