@@ -16,6 +16,8 @@ from .loading import Images, name_of
 WARM, _WARM_IMAGES = "warm", 4
 """A dataset that is read only so that networks are loaded."""
 _SHARDS_AT_LEAST = 4
+_PHOTOGRAPHS_BYTES, _ELPV_BYTES = 4 << 20, 16 << 20
+"""Of image shards, at most. Features of more images together take fewer bytes; 64 MiB would be two shards of ELPV's."""
 _UPLOADS = 8
 
 
@@ -33,8 +35,8 @@ def photographs(folder: Path, counts: Sequence[int]) -> Callable[[str], None]:
         paths = sorted((folder / "photographs").rglob("*.jpg"), key=lambda path: path.name)
         labelled = [(path, path.parent.name) for path in paths]
         for count in sorted(set(counts)):
-            _put(url, folder, f"photos-{count}", labelled[:count])
-        _put(url, folder, WARM, labelled[:_WARM_IMAGES])
+            _put(url, folder, f"photos-{count}", labelled[:count], _PHOTOGRAPHS_BYTES)
+        _put(url, folder, WARM, labelled[:_WARM_IMAGES], _PHOTOGRAPHS_BYTES)
 
     return fill
 
@@ -48,8 +50,8 @@ def elpv(folder: Path) -> Callable[[str], None]:
         with open(folder / "all.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         labelled = [(Path(row["path"]), row["label"]) for row in rows]
-        _put(url, folder, "elpv", labelled)
-        _put(url, folder, WARM, labelled[:_WARM_IMAGES])
+        _put(url, folder, "elpv", labelled, _ELPV_BYTES)
+        _put(url, folder, WARM, labelled[:_WARM_IMAGES], _ELPV_BYTES)
 
     return fill
 
@@ -66,13 +68,13 @@ def images(folder: Path, url: str, dataset: str, *, few: int | None = None) -> I
     return Images(url=loose(url, dataset), labels=tuple(classes[label] for label in labels), few=few)
 
 
-def _put(url: str, folder: Path, dataset: str, rows: Sequence[tuple[Path, str]]) -> None:
+def _put(url: str, folder: Path, dataset: str, rows: Sequence[tuple[Path, str]], shard_bytes: int) -> None:
     with open(folder / f"{dataset}.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "key"])
         writer.writerows([path, label, f"{number:06d}"] for number, (path, label) in enumerate(rows))
     size = sum(path.stat().st_size for path, _ in rows)
-    options = hs.IngestOptions(shard_bytes=min(4 << 20, size // _SHARDS_AT_LEAST + 1))
+    options = hs.IngestOptions(shard_bytes=min(shard_bytes, size // _SHARDS_AT_LEAST + 1))
     hs.ingest(hs.open_store(url, sole_writer=True), dataset, hs.manifest(folder / f"{dataset}.csv"), options)
     bucket = hs.open_store(loose(url, dataset))
     with ThreadPoolExecutor(_UPLOADS) as pool:
