@@ -241,7 +241,7 @@ class _Run:
         with closing(forward):
             for group in groups:
                 if self._shared and all(task.is_made(self._store, recipe) for recipe, task in group):
-                    return  # by those who help, who come from the other end
+                    break  # by those who help, who come from the other end
                 rooms = [storing.room() for _ in group]
                 bad = forward.next_shard(group[0].task.shard.rows, rooms, self._progress.add)
                 for part, room, without in zip(group, rooms, bad, strict=True):
