@@ -26,7 +26,7 @@ docs: $(READY)  ## Regenerate what is generated: the command reference, the tabl
 	$(BIN)/python -m benchmarks.tables
 	$(BIN)/python -m benchmarks.plots
 
-bench-paper: $(READY)  ## HAPI's evaluation on this machine; QUICK=--quick in 40 minutes, else hours (root)
+bench-paper: $(READY)  ## HAPI's evaluation on this machine; QUICK=--quick in some 40 minutes, else hours (root)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.paper $(QUICK)
 	$(MAKE) docs

@@ -3,7 +3,7 @@
 A storage tier (SeaweedFS, or OpenStack Swift, which HAPI used, and ``hapistore serve``) on one core, a compute tier on
 the other, and between them the loopback device of a network namespace of its own, shaped (root, and iproute2). Each
 experiment writes ``results/paper_NAME.json``, unit by unit: a run that was stopped goes on behind the last one, and
-what was measured under other settings is measured anew. ``--quick`` takes less than forty minutes on two cores, the
+what was measured under other settings is measured anew. ``--quick`` takes some forty minutes on two slow cores, the
 whole some hours. Tables and plots are made from the results by ``make docs``. Needs
 ``pip install '.[bench,cpu,images,serve,demo,dev]'``.
 """

@@ -1,4 +1,4 @@
-"""How much is measured: the quick form in under forty minutes on two cores, and the whole."""
+"""How much is measured: the quick form in some forty minutes on two slow cores, and the whole."""
 
 from __future__ import annotations
 

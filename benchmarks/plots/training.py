@@ -80,13 +80,14 @@ def by_link(folder: Path) -> None:
         for axes, title in ((once, "One epoch, as in the paper"), (often, f"{EPOCHS} epochs")):
             axes.set_xscale("log")
             plain_ticks(axes.xaxis, [float(link) for link in links])
-            axes.set_ylim(bottom=0)
             axes.set_xlabel("link, Mbit/s")
             axes.axhline(1, color="#6b7280", linewidth=1)
             axes.set_title(title)
         once.set_ylabel("times as fast as BASELINE")
         often.axhline(RUN_TIME_TIMES, color="#2563eb", linestyle="--", linewidth=1)
         often.text(links[0], RUN_TIME_TIMES * 1.05, "the paper's best", color="#2563eb", fontsize=8)
+        for axes in (once, often):
+            axes.set_ylim(0, 1.1 * axes.dataLim.y1)
         often.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
