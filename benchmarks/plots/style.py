@@ -23,8 +23,8 @@ SYSTEMS = {
 }
 """Label and colour by system, in the order of bars and legends."""
 _LOOK = {
-    "axes.edgecolor": "#9ca3af",
     "axes.axisbelow": True,
+    "axes.edgecolor": "#9ca3af",
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,

@@ -48,7 +48,11 @@ class ServiceStore:
         return self.connection.read(ObjectTicket(name=check_name(name)), name)
 
     def get_many(self, names: Sequence[str]) -> list[memoryview]:
-        """Annotations, as many at a time as a service gives."""
+        """Annotations, as many at a time as a service gives.
+
+        Raises:
+            NotFound: one is not there. UsageError: a name is not of annotations.
+        """
         if self.bucket is not None:
             return list(map_ahead(self.get, names, threads=_THREADS, ahead=_THREADS, name="hapistore-many"))
         found: list[memoryview] = []

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import hapistore as hs
 from hapistore.errors import UsageError
-from hapistore.extraction import Share
 from hapistore_format import ShardRef
 
 
@@ -19,7 +18,7 @@ class _Stop(Exception):
 
 
 def _options(number: int, of: int, **more) -> hs.ExtractOptions:
-    return hs.ExtractOptions(share=Share(number=number, of=of), executor="torch", **more)
+    return hs.ExtractOptions(share=hs.Share(number=number, of=of), executor="torch", **more)
 
 
 def _refs(rows):
@@ -33,7 +32,7 @@ class TestDividing:
     @given(rows=st.lists(st.integers(1, 50), min_size=1, max_size=40), of=st.integers(1, 8))
     def test_every_shard_is_one_machines_and_all_others_help(self, rows, of):
         shards = _refs(rows)
-        divided = [Share(number=number, of=of).divide(shards) for number in range(1, of + 1)]
+        divided = [hs.Share(number=number, of=of).divide(shards) for number in range(1, of + 1)]
         assert [shard for mine, _ in divided for shard in mine] == shards
         for mine, others in divided:
             assert sorted([*mine, *others], key=shards.index) == shards
@@ -41,12 +40,12 @@ class TestDividing:
 
     def test_who_helps_comes_from_the_end(self):
         shards = _refs([5] * 6)
-        assert Share(number=1, of=2).divide(shards) == (shards[:3], shards[:2:-1])
-        assert Share(number=2, of=2).divide(shards) == (shards[3:], shards[2::-1])
+        assert hs.Share(number=1, of=2).divide(shards) == (shards[:3], shards[:2:-1])
+        assert hs.Share(number=2, of=2).divide(shards) == (shards[3:], shards[2::-1])
 
     def test_who_helps_the_same_one_begins_elsewhere(self):
         shards = _refs([5] * 12)
-        first = [others for number in (1, 2) for _, others in [Share(number=number, of=3).divide(shards)]]
+        first = [others for number in (1, 2) for _, others in [hs.Share(number=number, of=3).divide(shards)]]
         of_third = [[shard for shard in others if shard in shards[8:]] for others in first]
         assert of_third[0] == [shards[n] for n in (10, 8, 9, 11)]
         assert of_third[1] == [shards[n] for n in (11, 9, 8, 10)]
@@ -54,10 +53,10 @@ class TestDividing:
     @pytest.mark.parametrize("text", ["", "2", "0/2", "3/2", "1/0", "-1/2", "a/b", "1/2/3", "1.5/2"])
     def test_what_is_no_share_is_refused(self, text):
         with pytest.raises(UsageError, match="share"):
-            Share.parse(text)
+            hs.Share.parse(text)
 
     def test_a_share_is_read(self):
-        assert Share.parse("2/3") == Share(number=2, of=3)
+        assert hs.Share.parse("2/3") == hs.Share(number=2, of=3)
 
 
 def test_two_at_once_make_everything_and_little_twice(noise, resnet):
