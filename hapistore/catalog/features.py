@@ -24,11 +24,13 @@ from hapistore_format import (
 
 from ..errors import HapistoreError
 from ..stores import ObjectStore, ensure, exists
+from ..threads import map_ahead
 from .missing import read_missing
 from .names import features_name
 from .reading import read_object
 
 LOSSLESS = tuple(codec for codec in codec_names() if get_codec(codec).quantiser.lossless)
+_THREADS, _AHEAD = 8, 64
 _log = logging.getLogger(__name__)
 
 
@@ -91,20 +93,20 @@ def list_tasks(
         sources: codecs that the others may be made from, the best first.
         retry_bad: whether feature shards that lack rows count as missing.
     """
-    tasks = []
-    for shard in {shard.images: shard for shard in version.shards}.values():
+
+    def look(shard: ShardRef) -> FeatureTask:
         lacking = _lacking_rows(store, recipe, codecs, shard) if retry_bad else {}
+        absent = [c for c in codecs if not exists(store, features_name(recipe.digest, c, shard.images))]
         if lacking:
             # From the images, in every codec that is asked for: another shard may lack the same rows.
-            absent = [c for c in codecs if not exists(store, features_name(recipe.digest, c, shard.images))]
             missing = tuple(c for c in codecs if c in lacking or c in absent)
-            tasks.append(FeatureTask(shard=shard, missing=missing, source=None, replaces=lacking))
-            continue
-        missing = tuple(c for c in codecs if not exists(store, features_name(recipe.digest, c, shard.images)))
-        usable = (features_name(recipe.digest, c, shard.images) for c in sources)
-        source = next((name for name in usable if exists(store, name)), None) if missing else None
-        tasks.append(FeatureTask(shard=shard, missing=missing, source=source))
-    return tasks
+            return FeatureTask(shard=shard, missing=missing, source=None, replaces=lacking)
+        usable = (features_name(recipe.digest, c, shard.images) for c in sources) if absent else iter(())
+        source = next((name for name in usable if exists(store, name)), None)
+        return FeatureTask(shard=shard, missing=tuple(absent), source=source)
+
+    shards = {shard.images: shard for shard in version.shards}.values()
+    return list(map_ahead(look, shards, threads=_THREADS, ahead=_AHEAD, name="hapistore-look"))
 
 
 def _lacking_rows(store: ObjectStore, recipe: Recipe, codecs: Sequence[str], shard: ShardRef) -> dict[str, int]:
@@ -122,7 +124,7 @@ def store_features(
     provenance: dict[str, Any],
     *,
     timed: Callable[[str], AbstractContextManager[None]] = lambda stage: nullcontext(),
-) -> None:
+) -> dict[str, bytes | memoryview]:
     """Encode and store one shard's features in every codec it lacks. Who stores first wins.
 
     What the task replaces is written over, unless that would lack as many rows.
@@ -130,9 +132,13 @@ def store_features(
     Args:
         timed: is entered around the stages ``encode`` and ``store``.
 
+    Returns:
+        the feature shards that are in the store by this call, by codec.
+
     Raises:
         HapistoreError: a codec cannot store a value; the message names shard and row.
     """
+    stored: dict[str, bytes | memoryview] = {}
     for codec in task.missing:
         name = features_name(recipe.digest, codec, task.shard.images)
         if codec in task.replaces and len(features.missing) >= task.replaces[codec]:
@@ -154,3 +160,6 @@ def store_features(
                 store.put(name, data)
             elif not ensure(store, name, data):
                 _log.info("%s was stored by another worker meanwhile", name)
+                continue
+        stored[codec] = data
+    return stored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hapistore_format import (
@@ -46,7 +46,7 @@ class LeftOut:
 
 
 def find_missing(
-    store: ObjectStore, version: DatasetVersion, recipe: Recipe, codec: str, *, shards: range | None = None
+    store: ObjectStore, version: DatasetVersion, recipe: Recipe, codec: str, *, shards: Sequence[int] | None = None
 ) -> MissingRows:
     """Rows without features of every shard of a version that has been extracted.
 

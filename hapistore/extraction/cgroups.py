@@ -43,32 +43,36 @@ def free_bytes(proc: Path = _PROC) -> int | None:
     return min(free, default=None)
 
 
-def groups(proc: Path = _PROC) -> Iterator[tuple[int, Path]]:
-    """Version (1 or 2) and folder of each control group that holds a process and may limit its memory, inside out."""
-    for version, folder in _groups(proc):
+def groups(proc: Path = _PROC, controller: str = "memory") -> Iterator[tuple[int, Path]]:
+    """Version (1 or 2) and folder of each control group that holds a process and may limit its memory, inside out.
+
+    Args:
+        controller: of another one than memory, such as ``cpu``.
+    """
+    for version, folder in _groups(proc, controller):
         yield 1 if version is _V1 else 2, folder
 
 
-def _groups(proc: Path) -> Iterator[tuple[_Version, Path]]:
+def _groups(proc: Path, controller: str = "memory") -> Iterator[tuple[_Version, Path]]:
     """Folders of the groups that hold the process, the innermost first."""
-    mounts = list(_mounts(proc))
+    mounts = list(_mounts(proc, controller))
     for line in _lines(proc / "cgroup"):
         _, controllers, path = line.split(":", 2)
         for version, root, mounted_at in mounts:
-            if version is (_V1 if controllers else _V2) and (not controllers or "memory" in controllers.split(",")):
+            if version is (_V1 if controllers else _V2) and (not controllers or controller in controllers.split(",")):
                 for part in _inside(PurePosixPath(path), root):
                     yield version, mounted_at / part
 
 
-def _mounts(proc: Path) -> Iterator[tuple[_Version, PurePosixPath, Path]]:
-    """Version, the group that is mounted, and where, of each hierarchy that limits memory."""
+def _mounts(proc: Path, controller: str) -> Iterator[tuple[_Version, PurePosixPath, Path]]:
+    """Version, the group that is mounted, and where, of each hierarchy with a controller."""
     for line in _lines(proc / "mountinfo"):
         before, _, after = line.partition(" - ")
         kind, _, options = [*after.split(), "", "", ""][:3]
         root, mounted_at = (_unescaped(field) for field in before.split()[3:5])
         if kind == "cgroup2":
             yield _V2, PurePosixPath(root), Path(mounted_at)
-        elif kind == "cgroup" and "memory" in options.split(","):
+        elif kind == "cgroup" and controller in options.split(","):
             yield _V1, PurePosixPath(root), Path(mounted_at)
 
 

@@ -15,7 +15,7 @@ from hapistore_format import DatasetVersion, MissingRow, Recipe, ShardRef
 
 from ..catalog.codec_choice import AUTO, CodecChoice, choose_codec, find_choice, replace_auto
 from ..catalog.features import FeatureTask, ShardFeatures, list_tasks, store_features
-from ..catalog.missing import LeftOut, find_missing, list_left_out
+from ..catalog.missing import LeftOut, MissingRows, find_missing, list_left_out
 from ..stores import ObjectStore
 from .bad_images import BadImage
 from .engine import Engine
@@ -23,7 +23,7 @@ from .executors import ExecutorChoice
 from .grouping import Part, group_parts, pixels_of
 from .options import ExtractOptions, ExtractResult
 from .sink import NoSink, ShardSink
-from .storing import FeatureStoring
+from .storing import FeatureStoring, StoredShard
 from .trace import Trace
 
 
@@ -154,6 +154,7 @@ class _Run:
         self.batch, self.peak_bytes, self.restarts = 0, 0, 0
         self._details: dict[tuple[str, int], str] = {}
         self._lacking: dict[str, tuple[MissingRow, ...]] = {}
+        self._written: dict[tuple[str, str, str], tuple[MissingRow, ...]] = {}
 
     def left_out(
         self, version: DatasetVersion, recipes: Sequence[Recipe], codecs: Sequence[str]
@@ -161,9 +162,16 @@ class _Run:
         """Images without features in one of the recipes and codecs, with what was found wrong with them now."""
         found: dict[tuple[str, int], LeftOut] = {}
         for recipe, codec in itertools.product(recipes, codecs):
-            for image in list_left_out(self._store, version, find_missing(self._store, version, recipe, codec)):
+            for image in list_left_out(self._store, version, self._find_missing(version, recipe, codec)):
                 found[image.images, image.row] = image
         return tuple(replace(image, detail=self._details.get(at, "")) for at, image in found.items())
+
+    def _find_missing(self, version: DatasetVersion, recipe: Recipe, codec: str) -> MissingRows:
+        """Of feature shards that were not written just now, from the store."""
+        keys = [(recipe.digest, codec, shard.images) for shard in version.shards]
+        others = [number for number, key in enumerate(keys) if key not in self._written]
+        known = {number: rows for number, key in enumerate(keys) if (rows := self._written.get(key))}
+        return {**find_missing(self._store, version, recipe, codec, shards=others), **known}
 
     def left_out_now(self, version: DatasetVersion) -> tuple[LeftOut, ...]:
         """Images that got no features here, of one recipe."""
@@ -194,17 +202,17 @@ class _Run:
         parts = [part for part in parts if part.key not in self.done]
         present = [part for part in parts if not part.task.missing]
         for part in present:
-            self._sink.stored(part.task.shard)
+            self._sink.stored(part.task.shard, {})
         self.done |= {part.key for part in present}
         self._progress.add(sum(part.task.shard.rows for part in present))
         for part in parts:
             recipe, task = part
             if task.missing and task.source:
                 made_by = {"transcoded_from": task.source, **provenance}
-                store_features(self._store, recipe, task, task.read_source(self._store), made_by)
+                made = store_features(self._store, recipe, task, task.read_source(self._store), made_by)
                 self.transcoded += 1
                 self.done.add(part.key)
-                self._sink.stored(task.shard)
+                self._sink.stored(task.shard, made)
                 self._progress.add(task.shard.rows)
         self.compute([part for part in parts if part.task.missing and not part.task.source], provenance)
 
@@ -230,9 +238,11 @@ class _Run:
             stored=self._stored,
         )
 
-    def _stored(self, task: FeatureTask) -> None:
-        if task.missing:
-            self._sink.stored(task.shard)
+    def _stored(self, shard: StoredShard) -> None:
+        images = shard.task.shard.images
+        self._written |= {(shard.recipe.digest, codec, images): shard.missing for codec in shard.made}
+        if shard.task.missing:
+            self._sink.stored(shard.task.shard, shard.made)
 
     def _forward(self, groups: Sequence[Sequence[Part]], storing: FeatureStoring) -> Generator[_Made, None, None]:
         """Each group's images through the network."""

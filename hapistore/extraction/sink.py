@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -34,10 +34,13 @@ class ShardSink(Protocol):
     def finished(self, shard: ShardRef, features: ShardFeatures) -> None:
         """All rows are known, those without features among them; the array is valid until it returns."""
 
-    def stored(self, shard: ShardRef) -> None:
+    def stored(self, shard: ShardRef, made: Mapping[str, bytes | memoryview]) -> None:
         """The store has the shard in every codec, whoever made it; alone where there was nothing to compute.
 
         Called from a thread that encodes, while another shard's rows may be computed.
+
+        Args:
+            made: the feature shards that are there by this extraction, by codec.
         """
 
 
@@ -53,5 +56,5 @@ class NoSink:
     def finished(self, shard: ShardRef, features: ShardFeatures) -> None:
         """Not told."""
 
-    def stored(self, shard: ShardRef) -> None:
+    def stored(self, shard: ShardRef, made: Mapping[str, bytes | memoryview]) -> None:
         """Not told."""

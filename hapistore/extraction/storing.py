@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import queue
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,19 @@ def most_at_once(rows: int, shape: tuple[int, ...], memory_bytes: int) -> int:
     """How many variants of shards of so many rows may be computed together, by the rooms that they take."""
     room = _BUFFERS * rows * math.prod(shape) * 4
     return max(1, min(_ROOM_BYTES, memory_bytes // _SHARE_OF_BUDGET) // room)
+
+
+class StoredShard(NamedTuple):
+    """What is in the store now of one task.
+
+    Attributes:
+        missing: rows that have no features. made: the feature shards that are there by this task, by codec.
+    """
+
+    recipe: Recipe
+    task: FeatureTask
+    missing: tuple[MissingRow, ...]
+    made: Mapping[str, bytes | memoryview]
 
 
 class FeatureStoring:
@@ -50,7 +63,7 @@ class FeatureStoring:
         together: int = 1,
         ahead: int = _BUFFERS,
         trace: Trace,
-        stored: Callable[[FeatureTask], None] = lambda task: None,
+        stored: Callable[[StoredShard], None] = lambda shard: None,
     ) -> None:
         self._store, self._trace, self._stored = store, trace, stored
         self._most = min(_BUFFERS, ahead) * together
@@ -111,7 +124,7 @@ class FeatureStoring:
     ) -> None:
         features = ShardFeatures(room[: task.shard.rows], missing)
         try:
-            store_features(self._store, recipe, task, features, provenance, timed=self._trace.span)
+            made = store_features(self._store, recipe, task, features, provenance, timed=self._trace.span)
         finally:
             self._free.put(room)
-        self._stored(task)
+        self._stored(StoredShard(recipe, task, missing, made))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -56,6 +56,7 @@ def job_of(name: str, makings: Sequence[Making], *, network: LoadsPrefix, weight
         tenant=wish.plain.digest,
         weight=weight,
         memory_bytes=wish.tenant.memory_bytes,
+        looked_for=True,
     )
 
 
@@ -79,5 +80,6 @@ class _Sink:
     def finished(self, shard: ShardRef, features: ShardFeatures) -> None:
         self._makings[shard.images].finish(features)
 
-    def stored(self, shard: ShardRef) -> None:
-        self._makings[shard.images].stored()
+    def stored(self, shard: ShardRef, made: Mapping[str, bytes | memoryview]) -> None:
+        making = self._makings[shard.images]
+        making.stored(made.get(making.wish.codec))

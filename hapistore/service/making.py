@@ -68,6 +68,7 @@ class Making:
         self._features: np.ndarray | None = None
         self._missing: dict[int, MissingRow] | None = None
         self._encoded: dict[str, memoryview] = {}
+        self._stored: memoryview | None = None
         self._error: HapistoreError | None = None
         self._changed = threading.Condition()
         self._encoding = threading.Lock()
@@ -101,9 +102,11 @@ class Making:
                 self._end()
             self._changed.notify_all()
 
-    def stored(self) -> None:
-        """Its object is in the store."""
+    def stored(self, data: bytes | memoryview | None) -> None:
+        """Its object is in the store; ``data`` is what it holds, where it was written just now."""
         with self._changed:
+            if data is not None and self.askers:
+                self._stored = memoryview(data)
             self._end()
 
     def fail(self, error: HapistoreError) -> None:
@@ -158,6 +161,12 @@ class Making:
         """Where the rows end that have come from ``start`` on without a gap."""
         absent = np.flatnonzero(~self._have[start:])
         return start + int(absent[0]) if len(absent) else len(self._have)
+
+    @property
+    def as_stored(self) -> memoryview | None:
+        """Of one that is stored and has ended: its object, where it need not be read again to know it."""
+        with self._changed:
+            return self._stored
 
     def encoded(self, codec: str) -> memoryview:
         """Of one that is not stored and has ended: the feature shard.

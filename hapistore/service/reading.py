@@ -136,7 +136,7 @@ class Reading:
                 making.wait(BEAT_S)
             making.check()
             if ticket.keep:
-                data = yield from self._beating(lambda: self._fetch(tenant, name, held))
+                data = yield from self._beating(lambda: self._made(making, tenant, name, held))
             else:
                 data = yield from self._beating(lambda: making.encoded(ticket.codec))
         yield from _send(data, ticket.start)
@@ -149,7 +149,7 @@ class Reading:
             next_row = yield from _rows_as_they_come(making, next_row)
             if next_row >= wish.shard.rows:
                 return
-            data = yield from self._beating(lambda: self._fetch(tenant, name, held))
+            data = yield from self._beating(lambda: self._made(making, tenant, name, held))
         rows = yield from self._beating(lambda: _decoded(data, name))
         yield from _rows_that_are_there(rows, wish.recipe, ticket.images, next_row)
 
@@ -192,6 +192,14 @@ class Reading:
         if wish.held_bytes:
             yield from self._beating(lambda: held.enter_context(self._admission.hold(tenant, wish.held_bytes)))
         return held.enter_context(self._lanes.asking(wish))
+
+    def _made(self, making: Making, tenant: Tenant, name: str, held: ExitStack) -> memoryview:
+        """What was made and stored for those who wait: from memory, if it was written by this service."""
+        data = making.as_stored
+        if data is None:
+            return self._fetch(tenant, name, held)
+        held.enter_context(self._admission.hold(tenant, len(data)))
+        return data
 
     def _fetch(self, tenant: Tenant, name: str, held: ExitStack) -> memoryview:
         """An object, in memory that is held for it."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hapistore.catalog import resolve_version
+from hapistore.catalog.names import features_name
 from hapistore.errors import HapistoreError, UsageError
 from hapistore.extraction import ExtractionWorker, WorkerOptions, memory
 from hapistore.extraction.worker.active_job import ActiveJob
@@ -33,6 +34,7 @@ class Recorder:
         self.events: list[tuple[str, str]] = []
         self.features: dict[tuple[str, int], np.ndarray] = {}
         self.missing: dict[str, list[tuple[int, str]]] = {}
+        self.made: dict[str, dict[str, bytes]] = {}
         self.began = threading.Event()
         self._raising = raising
 
@@ -53,9 +55,10 @@ class Recorder:
         for row in {*range(shard.rows)} - {row for row, _ in features.missing}:
             np.testing.assert_array_equal(features.values[row], self.features[shard.images, row])
 
-    def stored(self, shard):
+    def stored(self, shard, made):
         if self._raising:
             raise self._raising
+        self.made[shard.images] = {codec: bytes(data) for codec, data in made.items()}
         self.events.append(("stored", shard.images))
 
     def of(self, images: str) -> list[str]:
@@ -124,6 +127,9 @@ def test_a_sink_is_told_every_row_and_a_job_that_keeps_nothing_writes_nothing(no
     for shard in shards:
         assert unkept.of(shard.images) == third.of(shard.images) == ["begin", "rows", "finished"]
         assert kept.of(shard.images) == ["begin", "rows", "finished", "stored"]
+        recipe, codecs = report.jobs[1].result.recipe.digest, ("f32", "u8c+zstd")
+        in_store = {codec: bytes(store.get(features_name(recipe, codec, shard.images))) for codec in codecs}
+        assert kept.made[shard.images] == in_store and again.made[shard.images] == {}
         assert again.of(shard.images) == ["stored"]
 
 

@@ -77,7 +77,7 @@ def do(lanes: Lanes, job, *, missing: tuple[MissingRow, ...] = (), state: str = 
                 job.sink.rows(shard, list(rows), FEATURES[list(rows)])
             job.sink.finished(shard, ShardFeatures(FEATURES, missing))
             if job.keep:
-                job.sink.stored(shard)
+                job.sink.stored(shard, {})
     report = JobReport(name=job.name, dataset="d@1", recipe="net:pool", tenant=job.tenant, state=state, reason=reason)
     lanes.progressed(report)
 

@@ -49,6 +49,7 @@ class ExtractionJob:
         augmentation: the variant of every image; None: the images as they are.
         keep: False: everything is computed, whatever the store has, and only the sink gets it.
         sink: is told of features as they come.
+        looked_for: whoever submits it has looked for its features and found none, so that is not done twice.
     """
 
     dataset: str | DatasetVersion
@@ -68,6 +69,7 @@ class ExtractionJob:
     augmentation: Augmentation | None = None
     keep: bool = True
     sink: ShardSink | None = field(default=None, compare=False, repr=False)
+    looked_for: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,7 @@ class JobChecker:
     def _check_network(self, job: ExtractionJob, name: str, version: DatasetVersion, max_error: float) -> CheckedJob:
         facts = self._look_at(job)
         recipe = replace(facts.recipe, augmentation=job.augmentation)
-        if AUTO in job.codecs or not job.keep:
+        if AUTO in job.codecs or not job.keep or job.looked_for:
             to_run, present = len(version.shards), 0
         else:
             tasks = list_tasks(self._store, version, recipe, job.codecs, retry_bad=job.retry_bad)

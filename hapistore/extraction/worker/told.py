@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,5 +37,5 @@ class Told:
         self._sink.finished(shard, features)
         self._finished.add(shard.images)
 
-    def stored(self, shard: ShardRef) -> None:
-        self._sink.stored(shard)
+    def stored(self, shard: ShardRef, made: Mapping[str, bytes | memoryview]) -> None:
+        self._sink.stored(shard, made)
