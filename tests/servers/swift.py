@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -30,14 +31,20 @@ class Swift:
     endpoint: str
     environment: dict[str, str]
     folder: Path
+    memcached: str | None = None
 
     def url(self, prefix: str) -> str:
         return f"s3://{BUCKET}/{prefix}?endpoint={self.endpoint}&region=us-east-1"
 
 
 @contextlib.contextmanager
-def swift(folder: Path) -> Iterator[Swift]:
-    """A server with its data in ``folder``, and an empty bucket."""
+def swift(folder: Path, *, caches: bool = False) -> Iterator[Swift]:
+    """A server with its data in ``folder``, and an empty bucket.
+
+    Args:
+        caches: whether its proxies keep in memcached what they know of accounts and containers, as they do wherever
+            Swift is in use; else each request asks both servers anew. Without effect where memcached is not installed.
+    """
     ports = dict(zip(("account", "container", "object", "proxy"), free_ports(4), strict=True))
     (folder / "devices" / "d1").mkdir(parents=True, exist_ok=True)
     (folder / "swift.conf").write_text(
@@ -50,14 +57,16 @@ def swift(folder: Path) -> Iterator[Swift]:
             _defaults(folder, ports[kind])
             + f"[pipeline:main]\npipeline = {kind}-server\n[app:{kind}-server]\nuse = egg:swift#{kind}\n"
         )
-    (folder / "proxy.conf").write_text(_defaults(folder, ports["proxy"]) + _proxy())
     with contextlib.ExitStack() as servers:
+        memcached = servers.enter_context(_memcached(folder)) if caches and shutil.which("memcached") else None
+        (folder / "proxy.conf").write_text(_defaults(folder, ports["proxy"]) + _proxy(memcached))
         for kind, port in ports.items():
             command = [_tool(f"swift-{kind}-server"), folder / f"{kind}.conf", "--verbose"]
             servers.enter_context(running(command, folder / f"{kind}.log", lambda port=port: is_listening(port)))
         endpoint = f"http://127.0.0.1:{ports['proxy']}"
         _make_bucket(endpoint)
-        yield Swift(endpoint, {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}, folder)
+        keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        yield Swift(endpoint, keys, folder, memcached)
 
 
 @contextlib.contextmanager
@@ -65,7 +74,7 @@ def second_proxy(server: Swift) -> Iterator[Swift]:
     """The same objects at a port of their own, which may be shaped alone."""
     (port,) = free_ports(1)
     configuration = server.folder / "second.conf"
-    configuration.write_text(_defaults(server.folder, port) + _proxy())
+    configuration.write_text(_defaults(server.folder, port) + _proxy(server.memcached))
     command = [_tool("swift-proxy-server"), configuration, "--verbose"]
     with running(command, server.folder / "second.log", lambda: is_listening(port)):
         yield replace(server, endpoint=f"http://127.0.0.1:{port}")
@@ -82,15 +91,33 @@ def _defaults(folder: Path, port: int) -> str:
     )
 
 
-def _proxy() -> str:
-    filters = [name for name in _PROXY.split() if name != "proxy-server"]
-    sections = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n{_MORE.get(name, '')}" for name in filters)
+@contextlib.contextmanager
+def _memcached(folder: Path) -> Iterator[str]:
+    """A memcached; its address."""
+    (port,) = free_ports(1)
+    command = [Path(shutil.which("memcached") or ""), "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "64"]
+    command += ["-t", "1", "-u", getpass.getuser()]
+    with running(command, folder / "memcached.log", lambda: is_listening(port)):
+        yield f"127.0.0.1:{port}"
+
+
+def _proxy(memcached: str | None) -> str:
+    more = dict(_MORE)
+    pipeline = _PROXY
+    if memcached is not None:
+        pipeline = _PROXY.replace("healthcheck ", "healthcheck cache ")
+        more["cache"] = f"memcache_servers = {memcached}\n"
+    sections = "".join(
+        f"[filter:{name}]\nuse = egg:swift#{_EGGS.get(name, name)}\n{more.get(name, '')}"
+        for name in pipeline.split()[:-1]
+    )
     return (
-        f"[pipeline:main]\npipeline = {_PROXY}\n[app:proxy-server]\nuse = egg:swift#proxy\n"
+        f"[pipeline:main]\npipeline = {pipeline}\n[app:proxy-server]\nuse = egg:swift#proxy\n"
         f"account_autocreate = true\n{sections}"
     )
 
 
+_EGGS = {"cache": "memcache"}
 _MORE = {"tempauth": "user_test_tester = testing .admin\n", "s3api": "location = us-east-1\n"}
 
 
