@@ -32,8 +32,8 @@ from hapistore.catalog import open_image_shard, resolve_version
 from hapistore.extraction import ExtractionJob, Network, WorkerOptions, extract_jobs
 from hapistore.extraction.executors import ChildExecutor, OpenVINOExecutor
 
+from .control_group import MemoryGroup, NoGroup, memory_group
 from .environment import read_result, spread, write_result
-from .memory_group import MemoryGroup, NoGroup, memory_group
 from .torchvision_shim import import_torchvision
 
 NETWORKS = {

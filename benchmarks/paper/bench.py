@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import hapistore as hs
 from hapistore.extraction import ExtractResult, Share
+from hapistore.planning import plan_from_json
 from hapistore.service.client import connect
 
 from ..environment import spread
@@ -19,10 +20,12 @@ from ..stores import link_bytes
 from . import training
 from .data import WARM, images
 from .networks import cut_at, traced
+from .planning import hapi_cut, planned
 from .tiers import Tiers
 from .training import Run
 
 STORED_CODEC, HAPI_CODEC = "u8c+zstd", "f32"
+_BYTES_PER_MBIT = 1e6 / 8
 _numbers = itertools.count(1)  # of streamed epochs
 
 
@@ -55,6 +58,28 @@ class Bench:
             rows = len(images(self.folder, self.tiers.direct, WARM).labels)
             about = (run, self.tiers.service, WARM, rows, self.recipes[index], STORED_CODEC, next(_numbers))
             self.tiers.compute.submit(training.served, *about).result()
+
+    def plan(self, link_mbit_s: int, uses: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Where the planner cuts over a link, by name of a use: ``index``, ``cut``, and ``epoch_s`` that it expects.
+
+        Args:
+            uses: of the plan's options, such as ``epochs``.
+        """
+        cuts = {}
+        for use, options in uses.items():
+            wanted = {"link": link_mbit_s * _BYTES_PER_MBIT, **options}
+            answer = self.tiers.compute.submit(planned, *self._about, wanted).result()
+            chosen = plan_from_json(answer["plan"]).chosen
+            cuts[use] = {"index": chosen.cut.index, "cut": chosen.cut.name, "epoch_s": chosen.epoch_s}
+        return cuts
+
+    def hapi_cut(self, link_mbit_s: int) -> int:
+        """Where HAPI's rule cuts over a link."""
+        return self.tiers.compute.submit(hapi_cut, *self._about, link_mbit_s * _BYTES_PER_MBIT).result()
+
+    @property
+    def _about(self) -> tuple[str, str, str, int]:
+        return self.tiers.service, self.network, self.dataset, self.batch_size
 
     def baseline(self, executor: str = "eager f32", few: int | None = None, tenants: int = 1) -> dict[str, Any]:
         """An epoch of images over the link, everything on the compute tier; of all images, or of so many."""

@@ -17,9 +17,10 @@ class Scale:
     Attributes:
         rounds: of each comparison.
         stores: the first has every experiment, the others the paper's AlexNet.
-        whole: networks that all systems are compared with, whole_stores: and on what; else only baseline and stored
-            features.
-        links_mbit_s, pair_links_mbit_s: of the former and of the latter.
+        whole: networks that all systems are compared with, over links_mbit_s, and on whole_stores; on other stores only
+            BASELINE and stored features.
+        pairs: networks of which only these two are compared, over pair_links_mbit_s.
+        weak_shares: what a weak storage tier has of a core.
         batches: training batches. batch_images: of an epoch of that experiment; more where a batch is larger.
         fixed_batches: training batches that are extracted at once, beside adapted extraction; adaptation_rounds: of
             that.
@@ -32,7 +33,9 @@ class Scale:
     whole: tuple[str, ...]
     whole_stores: tuple[str, ...]
     links_mbit_s: tuple[int, ...]
+    pairs: tuple[str, ...]
     pair_links_mbit_s: tuple[int, ...]
+    weak_shares: tuple[float, ...]
     batches: tuple[int, ...]
     batch_images: int
     fixed_batches: tuple[int, ...]
@@ -52,10 +55,12 @@ QUICK = Scale(
     whole=("alexnet",),
     whole_stores=("seaweedfs",),
     links_mbit_s=(50, 1000),
+    pairs=("resnet50", "vgg19", "densenet121", "vit_b_16"),
     pair_links_mbit_s=(1000,),
-    batches=(128, 512),
+    weak_shares=(),
+    batches=(128, 256),
     batch_images=128,
-    fixed_batches=(128, 1000, 8000),
+    fixed_batches=(128, 8000),
     adaptation_rounds=1,
     tenants=(1, 4, 8),
     epochs_images=160,
@@ -65,7 +70,9 @@ WHOLE = Scale(
     whole=tuple(NETWORKS),
     whole_stores=("seaweedfs", "swift"),
     links_mbit_s=(50, 200, 1000, 10_000),
+    pairs=(),
     pair_links_mbit_s=(),
+    weak_shares=(0.5, 0.2),
     batches=(128, 512, 2000, 8000),
     batch_images=512,
     fixed_batches=(128, 500, 1000, 2000, 4000, 8000),

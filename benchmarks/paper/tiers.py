@@ -13,11 +13,13 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..control_group import cpu_share
 from ..service_process import SERVERS, port_of, service
 from ..stores import shape, shape_too, unshape
 from .memory import tree
@@ -33,6 +35,7 @@ class Tiers:
         direct, gateway: URLs of the store, beside it and over the link; service: over the link, too;
             service_pid: of its process.
         storage, compute: one process each, on its core.
+        memcached: whether the store's doors keep in it what they know of accounts and containers; Swift's only.
     """
 
     direct: str
@@ -41,15 +44,19 @@ class Tiers:
     service_pid: int
     storage: ProcessPoolExecutor
     compute: ProcessPoolExecutor
+    memcached: bool
 
 
 @contextlib.contextmanager
-def two_tiers(folder: Path, fill: Callable[[str], None], *, store: str, link_mbit_s: int) -> Iterator[Tiers]:
+def two_tiers(
+    folder: Path, fill: Callable[[str], None], *, store: str, link_mbit_s: int, storage_share: float = 1.0
+) -> Iterator[Tiers]:
     """Start both tiers; to be called in a network namespace of its own (`enter_namespace`).
 
     Args:
         fill: called with the store's URL, to put in what is trained on.
-        store: ``seaweedfs`` or ``swift``.
+        store: ``seaweedfs`` or ``swift``. storage_share: what the storage tier has of its core; its networks are loaded
+            by that, too.
     """
     spawn = multiprocessing.get_context("spawn")
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,9 +74,12 @@ def two_tiers(folder: Path, fill: Callable[[str], None], *, store: str, link_mbi
         stack.callback(unshape)
         url = stack.enter_context(service(server.url("images"), folder / "service.log", "--allow-onnx"))
         shape_too(port_of(url))
+        if storage_share < 1:
+            # The processes of both tiers' training start later.
+            stack.enter_context(cpu_share(storage_share, [pid for pid in tree([os.getpid()]) if pid != os.getpid()]))
         yield Tiers(
             direct=server.url("images"), gateway=door.url("images"), service=url, service_pid=_serving(),
-            storage=storage, compute=compute,
+            storage=storage, compute=compute, memcached=getattr(server, "memcached", None) is not None,
         )  # fmt: skip
 
 
@@ -81,7 +91,8 @@ def _store(folder: Path, name: str) -> Iterator[tuple[Any, Any]]:
     from seaweedfs import seaweedfs, second_gateway
     from swift import second_proxy, swift
 
-    start, second = {"seaweedfs": (seaweedfs, second_gateway), "swift": (swift, second_proxy)}[name]
+    cached = partial(swift, caches=True)
+    start, second = {"seaweedfs": (seaweedfs, second_gateway), "swift": (cached, second_proxy)}[name]
     with start(folder) as server, second(server) as door:
         yield server, door
 

@@ -12,13 +12,13 @@ from matplotlib.patches import Patch
 from ..environment import read_result
 from ..paper.published import RUN_TIME_TIMES
 from ..paper.ratios import ALL_SYSTEMS_MBIT_S, EPOCHS, many_epochs_times, one_epoch_times
+from ..paper.results import STORE, networks
 from .style import SYSTEMS, figure, plain_ticks, whiskers
 
 
-def units_on(store: str) -> dict[str, Any]:
-    """Networks measured on a store, by name."""
-    units = read_result("paper_models")["units"]
-    return {unit.split()[0]: found for unit, found in units.items() if unit.split()[1] == store}
+def _networks() -> dict[str, Any]:
+    """Networks, by name; on the store of all experiments."""
+    return {unit.split()[0]: found for unit, found in networks().items() if unit.split()[1] == STORE}
 
 
 def by_network(folder: Path) -> None:
@@ -44,7 +44,7 @@ def by_bytes(folder: Path) -> None:
 @contextmanager
 def _bars(folder: Path, name: str, title: str, unit: str) -> Iterator[tuple[Callable[[str, str, float], None], Any]]:
     """Horizontal bars by network and system; yields what draws one, and the networks."""
-    units = units_on("seaweedfs")
+    units = _networks()
     rows, places = list(units), list(SYSTEMS)
     with figure(folder, name, (8.5, 0.9 + 0.7 * len(units))) as axes:
         height = 0.8 / len(places)
@@ -70,7 +70,7 @@ def _bars(folder: Path, name: str, title: str, unit: str) -> Iterator[tuple[Call
 
 def by_link(folder: Path) -> None:
     """How many times as fast as BASELINE, by link: one epoch, and twenty."""
-    units = {name: unit for name, unit in units_on("seaweedfs").items() if len(unit["links"]) > 1}
+    units = {name: unit for name, unit in _networks().items() if len(unit["links"]) > 1}
     links = sorted({int(link) for unit in units.values() for link in unit["links"]})
     with figure(folder, "paper_links", (9.0, 3.8), ncols=2) as (once, often):
         for name, unit in units.items():

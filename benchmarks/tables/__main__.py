@@ -13,7 +13,7 @@ from .caching import cache_link_table, cache_table
 from .extraction import extract_table, forward_table, jobs_table, memory_table, plan_table
 from .features import augmentation_table, codecs_table, gather_table, probe_table
 from .paper import bytes_table, epochs_table, links_table, networks_table
-from .paper_storage import adaptation_table, batches_table, tenants_table
+from .paper_storage import adaptation_table, batches_table, tenants_table, weak_table
 from .planning import planner_oracle_table, planner_real_table
 from .reading import read_cold_table, read_table
 from .serving import service_tenants_table, service_through_table, two_tier_table
@@ -47,6 +47,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "paper_epochs": epochs_table,
     "paper_networks": networks_table,
     "paper_links": links_table,
+    "paper_weak": weak_table,
     "paper_bytes": bytes_table,
     "paper_batches": batches_table,
     "paper_adaptation": adaptation_table,

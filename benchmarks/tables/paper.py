@@ -8,6 +8,7 @@ from typing import Any
 from ..environment import read_result
 from ..paper import published
 from ..paper.ratios import ALL_SYSTEMS_MBIT_S, EPOCHS, OURS, many_epochs_times, one_epoch_times
+from ..paper.results import networks
 from .text import range_text
 
 SYSTEMS = {
@@ -37,6 +38,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in rows)]
 
 
+def _label(unit: str, found: dict[str, Any]) -> str:
+    """A network on a store, and what is unusual there."""
+    name, store = unit.split()
+    return f"{name}, {store}{'' if store != 'swift' or found['memcached'] else ', no memcached'}"
+
+
 def each(figure: dict[str, float], images: int) -> str:
     """Seconds of an epoch as milliseconds an image."""
     scaled = {key: 1000 * value / images for key, value in figure.items() if key != "runs"}
@@ -47,14 +54,14 @@ def networks_table() -> str:
     """Milliseconds an image of one epoch, by network and system, and how many times as fast as BASELINE."""
     result = read_result("paper_models")
     rows = []
-    for unit, found in result["units"].items():
+    for unit, found in networks().items():
         systems = found["links"].get(str(ALL_SYSTEMS_MBIT_S))
         if systems is None:
             continue
         cells = [each(systems[name]["first_s"], found["images"]) if name in systems else DASH for name in SYSTEMS]
         later = each(systems["stored"]["later_s"], found["images"])
         times = f"{one_epoch_times(systems):.2f}", f"{many_epochs_times(systems):.1f}"
-        rows.append([unit.replace(" ", ", "), *cells, later, *times])
+        rows.append([_label(unit, found), *cells, later, *times])
     head = ["ms an image", *SYSTEMS.values(), "stored, later", "1 epoch, times", f"{EPOCHS} epochs, times"]
     return "\n".join([
         *table(head, rows),
@@ -68,16 +75,16 @@ def networks_table() -> str:
 
 def links_table() -> str:
     """How many times as fast as BASELINE, by network and link: one epoch, and twenty."""
-    result = read_result("paper_models")
-    links = sorted({int(link) for unit in result["units"].values() for link in unit["links"]})
+    units = networks()
+    links = sorted({int(link) for unit in units.values() for link in unit["links"]})
     rows = []
-    for unit, found in result["units"].items():
-        rows.append([unit.replace(" ", ", "), *(_over_link(found, link) for link in links)])
+    for unit, found in units.items():
+        rows.append([_label(unit, found), *(_over_link(found, link) for link in links)])
     return "\n".join([
         *table(["1 epoch / 20 epochs, times BASELINE (cut)", *(f"{link:,} Mbit/s" for link in links)], rows),
         "",
         "In brackets the cuts planned for one epoch and for twenty; 0: images are shipped; *: not planned, the freeze "
-        f"point. {machine(result)}",
+        f"point. {machine(read_result('paper_links'))}",
     ])  # fmt: skip
 
 
@@ -88,7 +95,7 @@ def _over_link(found: dict[str, Any], link: int) -> str:
         return DASH
     once, often = (found["chosen"][str(link)][use] for use in ("once", "often"))
     cuts = f"cut {once}" if once == often else f"cuts {once}, {often}"
-    cuts += "" if "plans" in found else "*"
+    cuts += "" if f"once {link}" in found.get("plans", {}) else "*"
     return f"{one_epoch_times(one):.2f} / {many_epochs_times(one):.1f} ({cuts})"
 
 
@@ -101,13 +108,13 @@ def bytes_table() -> str:
     result = read_result("paper_models")
     names = [name for name in SYSTEMS if name != "all_in_cos"]
     rows = []
-    for unit, found in result["units"].items():
+    for unit, found in networks().items():
         systems = found["links"].get(str(ALL_SYSTEMS_MBIT_S))
         if systems is None:
             continue
         cells = [f"{systems[name]['bytes_per_image']['median']:,.0f}" if name in systems else DASH for name in names]
         times = systems["baseline"]["bytes_per_image"]["median"] / systems["stored"]["bytes_per_image"]["median"]
-        rows.append([unit.replace(" ", ", "), *cells, f"{times:.1f}", f"{EPOCHS * times:.0f}"])
+        rows.append([_label(unit, found), *cells, f"{times:.1f}", f"{EPOCHS * times:.0f}"])
     return "\n".join([
         *table(["bytes an image", *(SYSTEMS[name] for name in names), "times fewer", f"in {EPOCHS} epochs"], rows),
         "",

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..environment import read_result
 from ..paper import published
+from ..paper.ratios import EPOCHS, many_epochs_times, one_epoch_times
 from .paper import DASH, SYSTEMS, each, machine, table
 from .text import range_text
 
@@ -52,6 +53,37 @@ def _lived(runs: list[dict[str, Any]]) -> str:
     if any(run["killed"] for run in runs):
         return f"killed for its memory ({sum(run['killed'] for run in runs)} of {len(runs)} runs)"
     return f"{median(run['images_per_s'] for run in runs):.0f} ({max(run['batch'] for run in runs):,})"
+
+
+def weak_table() -> str:
+    """What a storage tier with little of its core makes of a plan, and of the freeze point."""
+    result = read_result("paper_weak")
+    rows = []
+    for share, unit in sorted(result["units"].items(), key=lambda item: -float(item[0])):
+        systems, plans = unit["systems"], unit["plans"]
+        first = {name: systems[name]["first_s"]["median"] for name in systems}
+        rows.append([
+            f"{float(share):g}",
+            each(systems["baseline"]["first_s"], unit["images"]),
+            f"{first['baseline'] / first['freeze']:.2f}",
+            f"{one_epoch_times(systems):.2f} ({_cut(plans['once'])})",
+            f"{many_epochs_times(systems):.1f} ({_cut(plans['often'])})",
+        ])  # fmt: skip
+    head = [
+        "share of its core", "BASELINE, ms an image", "1 epoch, cut at the freeze point", "1 epoch, planned",
+        f"{EPOCHS} epochs, planned",
+    ]  # fmt: skip
+    return "\n".join([
+        *table(head, rows),
+        "",
+        "AlexNet over 1 Gbit/s; times as fast as BASELINE (where it is cut). The storage tier, its object store too, "
+        f"has so much of a core, by its control group. The paper, which cuts by bytes alone: VGG-19 "
+        f"{published.VGG19_TIMES}. Medians of {result['settings']['rounds']} rounds. " + machine(result),
+    ])  # fmt: skip
+
+
+def _cut(plan: dict[str, Any]) -> str:
+    return f"cut {plan['index']}, {plan['cut']}" if plan["index"] else "images are shipped"
 
 
 def tenants_table() -> str:

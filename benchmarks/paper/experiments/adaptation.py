@@ -20,7 +20,7 @@ import numpy as np
 import hapistore as hs
 from hapistore.extraction.executors import OpenVINOExecutor
 
-from ...memory_group import MemoryGroup, memory_group
+from ...control_group import MemoryGroup, memory_group
 from ...photographs import write_photographs
 from ..ledger import Ledger
 from ..networks import cut_at, traced

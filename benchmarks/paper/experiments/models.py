@@ -1,4 +1,4 @@
-"""Run time and bytes by network and by link: every system on every network, over every link.
+"""Run time and bytes by network and by link: every system.
 
 A unit is a network on a store. The planner chooses for one epoch and for twenty; HAPI's rule for one. The service is
 told of these cuts and loads them before the clock starts, and features are removed before each first epoch. The paper
@@ -11,32 +11,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hapistore.planning import plan_from_json
-
 from ...stores import reshape
 from ..bench import HAPI_CODEC, Bench, gathered, in_turn
 from ..data import photographs
 from ..ledger import Ledger
 from ..networks import NETWORKS
-from ..planning import hapi_cut, planned
 from ..ratios import ALL_SYSTEMS_MBIT_S, EPOCHS
 from ..scale import Scale
 from ..tiers import two_tiers
 
-SETTINGS = ("rounds", "stores", "whole", "whole_stores", "links_mbit_s", "pair_links_mbit_s")
+SETTINGS = ("rounds", "stores", "whole", "whole_stores", "links_mbit_s")
 STORED_EPOCHS = 3
-_TIMES_ELSEWHERE = 4
-"""So many times as many photographs on the stores but the first. A request takes Swift's four servers 20 to 150 ms of
-the storage tier's core, and a shard some requests: over six seconds of AlexNet these are a third of the time."""
+_TIMES_ELSEWHERE = 2
+"""So many times as many photographs on the stores but the first: the requests of an epoch's beginning take Swift a
+second, which is no part of what an epoch takes for each image."""
 
 
 def run(folder: Path, scale: Scale, ledger: Ledger) -> None:
     """Measure every network that is not there yet."""
-    names = list(scale.whole) + (
-        [name for name in NETWORKS if name not in scale.whole] if scale.pair_links_mbit_s else []
-    )
     for store in scale.stores:
-        chosen = names if store == scale.stores[0] else names[:1]
+        chosen = scale.whole if store in scale.whole_stores else scale.whole[:1]
         missing = [name for name in chosen if not ledger.has(f"{name} {store}")]
         if not missing:
             continue
@@ -46,8 +40,11 @@ def run(folder: Path, scale: Scale, ledger: Ledger) -> None:
             for name in missing:
                 images = times * NETWORKS[name].images
                 bench = Bench(tiers, folder, name, f"photos-{images}", batch_size(images))
-                measure = _whole if name in scale.whole and store in scale.whole_stores else _pair
-                ledger.measure(f"{name} {store}", lambda bench=bench, measure=measure: measure(bench, scale))
+                measure = _whole if store in scale.whole_stores else _pair
+                ledger.measure(
+                    f"{name} {store}",
+                    lambda bench=bench, measure=measure: {**measure(bench, scale), "memcached": bench.tiers.memcached},
+                )
 
 
 def batch_size(images: int) -> int:
@@ -59,19 +56,22 @@ def _whole(bench: Bench, scale: Scale) -> dict[str, Any]:
     """All systems, over all links."""
     cuts = _cuts(bench, scale.links_mbit_s)
     bench.tell([index for by_use in cuts["chosen"].values() for index in by_use.values()])
-    return {**_rounds(bench, scale.rounds, scale.links_mbit_s, cuts["chosen"]), **cuts}
+    return {**measured(bench, scale.rounds, scale.links_mbit_s, cuts["chosen"]), **cuts}
 
 
 def _pair(bench: Bench, scale: Scale) -> dict[str, Any]:
+    return pair(bench, scale.rounds, (ALL_SYSTEMS_MBIT_S,))
+
+
+def pair(bench: Bench, rounds: int, links: tuple[int, ...]) -> dict[str, Any]:
     """BASELINE and features stored at the freeze point, without a plan."""
-    chosen = {str(link): {"once": bench.freeze_index, "often": bench.freeze_index} for link in scale.pair_links_mbit_s}
+    chosen = {str(link): {"once": bench.freeze_index, "often": bench.freeze_index} for link in links}
     bench.tell([bench.freeze_index])
-    return {**_rounds(bench, scale.rounds, scale.pair_links_mbit_s, chosen), "chosen": chosen}
+    return {**measured(bench, rounds, links, chosen), "chosen": chosen}
 
 
 def _cuts(bench: Bench, links: tuple[int, ...]) -> dict[str, Any]:
     """What is chosen over each link: by the planner for one epoch, for twenty, and for features made anew; by HAPI."""
-    about = (bench.tiers.service, bench.network, bench.dataset, bench.batch_size)
     uses: dict[str, dict[str, Any]] = {
         "once": {"epochs": 1},
         "often": {"epochs": EPOCHS},
@@ -80,20 +80,16 @@ def _cuts(bench: Bench, links: tuple[int, ...]) -> dict[str, Any]:
     chosen: dict[str, dict[str, int]] = {}
     plans: dict[str, Any] = {}
     for link in links:
-        rate = link * 1e6 / 8
         wanted = uses if link == ALL_SYSTEMS_MBIT_S else {name: uses[name] for name in ("once", "often")}
-        cuts = chosen[str(link)] = {}
-        for use, options in wanted.items():
-            answer = bench.tiers.compute.submit(planned, *about, {"link": rate, **options}).result()
-            plan = plan_from_json(answer["plan"])
-            cuts[use] = plan.chosen.cut.index
-            plans[f"{use} {link}"] = {"cut": plan.chosen.cut.name, "epoch_s": plan.chosen.epoch_s}
+        cuts = bench.plan(link, wanted)
+        chosen[str(link)] = {use: cut["index"] for use, cut in cuts.items()}
+        plans |= {f"{use} {link}": {"cut": cut["cut"], "epoch_s": cut["epoch_s"]} for use, cut in cuts.items()}
         if link == ALL_SYSTEMS_MBIT_S:
-            cuts["hapi"] = bench.tiers.compute.submit(hapi_cut, *about, rate).result()
+            chosen[str(link)]["hapi"] = bench.hapi_cut(link)
     return {"chosen": chosen, "plans": plans}
 
 
-def _rounds(bench: Bench, rounds: int, links: tuple[int, ...], chosen: dict[str, dict[str, int]]) -> dict[str, Any]:
+def measured(bench: Bench, rounds: int, links: tuple[int, ...], chosen: dict[str, dict[str, int]]) -> dict[str, Any]:
     """Systems in turn, each round in another order; the first run of all, untimed, warms up."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     bench.baseline()

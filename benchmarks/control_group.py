@@ -1,16 +1,18 @@
-"""A control group with a memory limit that the kernel enforces, version 1 or 2, and processes started in it."""
+"""Control groups whose limits of memory or of the processor the kernel enforces, version 1 or 2."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hapistore.extraction import cgroups
+
+_PERIOD_US = 25_000  # short beside a request
 
 
 class NoGroup(Exception):
@@ -47,12 +49,45 @@ class MemoryGroup:
 
 @contextmanager
 def memory_group(limit_bytes: int) -> Iterator[MemoryGroup]:
-    """Make a group below this process's own, and remove it.
+    """A group of processes that have so much memory together.
 
     Raises:
         NoGroup: it cannot be made.
     """
-    version, own = _own_group()
+    limits = {1: {"memory.limit_in_bytes": str(limit_bytes)}, 2: {"memory.max": str(limit_bytes)}}
+    with _group("memory", limits) as (version, folder):
+        yield MemoryGroup(folder, version)
+
+
+@contextmanager
+def cpu_share(share: float, pids: Sequence[int]) -> Iterator[None]:
+    """Give processes, with all that they start meanwhile, so much of a core together.
+
+    Raises:
+        NoGroup: the group cannot be made.
+    """
+    quota = round(share * _PERIOD_US)
+    limits = {
+        1: {"cpu.cfs_period_us": str(_PERIOD_US), "cpu.cfs_quota_us": str(quota)},
+        2: {"cpu.max": f"{quota} {_PERIOD_US}"},
+    }
+    with _group("cpu", limits) as (_, folder):
+        _move(pids, folder)
+        try:
+            yield
+        finally:
+            _move(map(int, (folder / "cgroup.procs").read_text().split()), folder.parent)
+
+
+def _move(pids: Iterable[int], folder: Path) -> None:
+    for pid in pids:
+        (folder / "cgroup.procs").write_text(str(pid))
+
+
+@contextmanager
+def _group(controller: str, limits: Mapping[int, Mapping[str, str]]) -> Iterator[tuple[int, Path]]:
+    """Make a group below this process's own, and remove it; its version and folder."""
+    version, own = _own_group(controller)
     folder = own / f"hapistore-benchmark-{os.getpid()}"
     try:
         folder.mkdir()
@@ -61,20 +96,20 @@ def memory_group(limit_bytes: int) -> Iterator[MemoryGroup]:
             f"{folder} cannot be made: {error.strerror}; run as root, where control groups can be written"
         ) from error
     try:
-        limit = folder / ("memory.limit_in_bytes" if version == 1 else "memory.max")
-        if not limit.exists():
-            raise NoGroup(f"{folder} has no {limit.name}: the memory controller is not handed down to it")
-        limit.write_text(str(limit_bytes))
-        yield MemoryGroup(folder, version)
+        for name, value in limits[version].items():
+            if not (folder / name).exists():
+                raise NoGroup(f"{folder} has no {name}: the {controller} controller is not handed down to it")
+            (folder / name).write_text(value)
+        yield version, folder
     finally:
         _remove(folder)
 
 
-def _own_group() -> tuple[int, Path]:
-    for version, folder in cgroups.groups():
+def _own_group(controller: str) -> tuple[int, Path]:
+    for version, folder in cgroups.groups(controller=controller):
         if folder.is_dir():
             return version, folder
-    raise NoGroup("this process is in no control group that limits memory; mount one, as root")
+    raise NoGroup(f"this process is in no control group with the controller {controller}; mount one, as root")
 
 
 def _remove(folder: Path) -> None:
