@@ -31,8 +31,9 @@ def photographs(folder: Path, counts: Sequence[int]) -> Callable[[str], None]:
     """Datasets ``photos-N`` of the first N photographs, each in some shards."""
 
     def fill(url: str) -> None:
-        write_photographs(folder / "photographs", max(counts))
-        paths = sorted((folder / "photographs").rglob("*.jpg"), key=lambda path: path.name)
+        taken = folder / f"photographs-{max(counts)}"
+        write_photographs(taken, max(counts))
+        paths = sorted(taken.rglob("*.jpg"), key=lambda path: path.name)
         labelled = [(path, path.parent.name) for path in paths]
         for count in sorted(set(counts)):
             _put(url, folder, f"photos-{count}", labelled[:count], _PHOTOGRAPHS_BYTES)

@@ -22,9 +22,6 @@ from ..tiers import two_tiers
 
 SETTINGS = ("rounds", "stores", "whole", "whole_stores", "links_mbit_s")
 STORED_EPOCHS = 3
-_TIMES_ELSEWHERE = 2
-"""So many times as many photographs on the stores but the first: the requests of an epoch's beginning take Swift a
-second, which is no part of what an epoch takes for each image."""
 
 
 def run(folder: Path, scale: Scale, ledger: Ledger) -> None:
@@ -34,11 +31,10 @@ def run(folder: Path, scale: Scale, ledger: Ledger) -> None:
         missing = [name for name in chosen if not ledger.has(f"{name} {store}")]
         if not missing:
             continue
-        times = 1 if store == scale.stores[0] else _TIMES_ELSEWHERE
-        fill = photographs(folder, [times * NETWORKS[name].images for name in missing])
+        fill = photographs(folder, [NETWORKS[name].images for name in missing])
         with two_tiers(folder / f"models-{store}", fill, store=store, link_mbit_s=ALL_SYSTEMS_MBIT_S) as tiers:
             for name in missing:
-                images = times * NETWORKS[name].images
+                images = NETWORKS[name].images
                 bench = Bench(tiers, folder, name, f"photos-{images}", batch_size(images))
                 measure = _whole if store in scale.whole_stores else _pair
                 ledger.measure(
