@@ -101,8 +101,8 @@ def list_tasks(
             # From the images, in every codec that is asked for: another shard may lack the same rows.
             missing = tuple(c for c in codecs if c in lacking or c in absent)
             return FeatureTask(shard=shard, missing=missing, source=None, replaces=lacking)
-        usable = (features_name(recipe.digest, c, shard.images) for c in sources) if absent else iter(())
-        source = next((name for name in usable if exists(store, name)), None)
+        usable = (features_name(recipe.digest, c, shard.images) for c in sources)
+        source = next((name for name in usable if exists(store, name)), None) if absent else None
         return FeatureTask(shard=shard, missing=tuple(absent), source=source)
 
     shards = {shard.images: shard for shard in version.shards}.values()

@@ -44,10 +44,10 @@ def free_bytes(proc: Path = _PROC) -> int | None:
 
 
 def groups(proc: Path = _PROC, controller: str = "memory") -> Iterator[tuple[int, Path]]:
-    """Version (1 or 2) and folder of each control group that holds a process and may limit its memory, inside out.
+    """Version (1 or 2) and folder of each control group that may limit a process, inside out.
 
     Args:
-        controller: of another one than memory, such as ``cpu``.
+        proc: the process's folder below ``/proc``. controller: what is limited, such as ``memory`` or ``cpu``.
     """
     for version, folder in _groups(proc, controller):
         yield 1 if version is _V1 else 2, folder

@@ -209,10 +209,11 @@ class _Run:
             recipe, task = part
             if task.missing and task.source:
                 made_by = {"transcoded_from": task.source, **provenance}
-                made = store_features(self._store, recipe, task, task.read_source(self._store), made_by)
+                source = task.read_source(self._store)
+                made = store_features(self._store, recipe, task, source, made_by)
                 self.transcoded += 1
                 self.done.add(part.key)
-                self._sink.stored(task.shard, made)
+                self._stored(StoredShard(recipe, task, source.missing, made))
                 self._progress.add(task.shard.rows)
         self.compute([part for part in parts if part.task.missing and not part.task.source], provenance)
 
